@@ -1,0 +1,175 @@
+// Package backends defines what a store of secrets is to the agent, and holds
+// what all drivers would else repeat: the kinds of errors, the [Target] that
+// delivers and reads back, and the [Registry] that the declaration is checked
+// against.
+//
+// A driver lives in a folder of its own, imports this package,
+// backends/secret and one vendor's SDK, and passes backends/backendtest.
+package backends
+
+import (
+	"context"
+	"time"
+
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// Ref names one place in a backend.
+type Ref struct {
+	// Backend is the name under which the declaration declares the backend.
+	Backend string
+	// Path is the place as the declaration writes it.
+	Path string
+	// Options is nil, or what the driver's Driver.TargetOptions returned,
+	// filled from the declaration's target.
+	Options any
+}
+
+// String is "backend/path", the form in errors, logs and tables.
+func (r Ref) String() string { return r.Backend + "/" + r.Path }
+
+// Version names one state of a place. It is opaque: only the driver that made
+// it reads it, others compare it. It is not a secret.
+type Version string
+
+// Absent is the Version of a place where nothing was ever written.
+const Absent Version = ""
+
+// Stage says which of a place's values is meant.
+type Stage int
+
+const (
+	// Current is the value that a reader gets who asks for nothing else.
+	Current Stage = iota
+	// Previous is the value that Current replaced, where the store keeps it.
+	Previous
+	// Pending is a value written beside Current by a Stager and not yet
+	// promoted.
+	Pending
+)
+
+// String names the stage.
+func (s Stage) String() string {
+	switch s {
+	case Previous:
+		return "previous"
+	case Pending:
+		return "pending"
+	}
+	return "current"
+}
+
+// Meta says which token a stored payload carries. It holds no secret. The zero
+// Meta means that nothing is known.
+type Meta struct {
+	// Slot is "<account id>/<token name>".
+	Slot string `json:"slot"`
+	// Generation is the agent's number of the token; 0 is none.
+	Generation uint64 `json:"generation"`
+	// TokenID is Qualytics' number of the token.
+	TokenID int64 `json:"token_id"`
+	// Token is the fingerprint of the token, not of the payload around it.
+	Token secret.Fingerprint `json:"token"`
+	// Expires is the token's end in UTC; the zero time is never.
+	Expires time.Time `json:"expires"`
+}
+
+// IsZero reports whether nothing is known.
+func (m Meta) IsZero() bool { return m == Meta{} }
+
+// Item is a payload and what is known of it.
+type Item struct {
+	Payload secret.Value
+	Meta    Meta
+}
+
+// Backend is one store of secrets, as a driver gives it. All methods are safe
+// for concurrent use, honour ctx, and return errors made with [Error].
+//
+// "MUST" marks what backendtest asks of each driver.
+type Backend interface {
+	// Put makes item current at ref.
+	//
+	// It MUST be idempotent by the payload's fingerprint: where the current
+	// payload is the same already, no new version is made, the metadata is
+	// brought up to date, and the current Version is returned.
+	//
+	// prev is the Version that the caller last saw, Absent for none. A
+	// backend with Properties.CompareAndSet MUST refuse with Conflict when
+	// the place has moved on since; others ignore prev.
+	//
+	// A ctx that is done already MUST change nothing. When the driver can't
+	// know whether the write took place, the kind is UnknownOutcome.
+	//
+	// After a Put, Get at Previous MUST find the replaced value where
+	// Properties.Versions is true.
+	Put(ctx context.Context, ref Ref, item Item, prev Version) (Version, error)
+
+	// Get returns what stands at ref.
+	//
+	// Where nothing stands there, the kind MUST be NotFound, and the Version
+	// is what a Put has to expect (a store can count versions of deleted
+	// values). An unreachable store MUST NOT look like NotFound.
+	//
+	// Meta MUST be zero unless the store's metadata describes the very
+	// version that is returned.
+	Get(ctx context.Context, ref Ref, at Stage) (Item, Version, error)
+
+	// Properties says what this backend can do; it needs no network and
+	// MUST always answer the same.
+	Properties() Properties
+
+	// Close ends what the driver runs in the background and waits for it.
+	Close() error
+}
+
+// Stager is a Backend that can write a value beside the current one.
+type Stager interface {
+	// PutPending writes item at Pending and leaves Current alone. Like Put
+	// it is idempotent.
+	PutPending(ctx context.Context, ref Ref, item Item) (Version, error)
+	// Promote makes a pending version current if the current one is still
+	// prev, else the kind is Conflict.
+	Promote(ctx context.Context, ref Ref, pending, prev Version) error
+}
+
+// Describer is a Backend that can say what stands somewhere without reading
+// the secret.
+type Describer interface {
+	// Describe returns the current Version and its Meta; errors as Get.
+	Describe(ctx context.Context, ref Ref) (Meta, Version, error)
+}
+
+// Checker is a Backend that can tell before a token is issued whether a Put
+// would be allowed.
+type Checker interface {
+	// Check returns nil when nothing speaks against a Put at ref now. It
+	// changes nothing.
+	Check(ctx context.Context, ref Ref) error
+}
+
+// Remover is a Backend that can take an old version out of reach.
+type Remover interface {
+	// Remove makes one version that isn't current unreadable. A version that
+	// is gone already is no error.
+	Remove(ctx context.Context, ref Ref, version Version) error
+}
+
+// Unwrapper is a Backend around another one.
+type Unwrapper interface{ Unwrap() Backend }
+
+// As finds an optional interface in b or in what b wraps.
+func As[T any](b Backend) (T, bool) {
+	for b != nil {
+		if t, ok := b.(T); ok {
+			return t, true
+		}
+		u, ok := b.(Unwrapper)
+		if !ok {
+			break
+		}
+		b = u.Unwrap()
+	}
+	var none T
+	return none, false
+}

@@ -1,0 +1,49 @@
+package backends
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Properties says what a backend can do and what it accepts. It is data: the
+// declaration is checked against it before anything is opened, and the engine
+// chooses by it.
+type Properties struct {
+	// CompareAndSet: Put refuses when another writer came in between.
+	CompareAndSet bool
+	// Versions: the value replaced by a Put can still be read at Previous.
+	Versions bool
+	// Metadata: Meta given to Put comes back from Get.
+	Metadata bool
+	// Volatile: what is stored ends with a restart of the machine or the
+	// process.
+	Volatile bool
+	// MaxPayload is the largest payload in bytes; 0 is no limit.
+	MaxPayload int
+	// Path is the rule for Ref.Path.
+	Path PathRule
+}
+
+// PathRule is what a store accepts as a name.
+type PathRule struct {
+	// Pattern must match the whole path; nil matches all.
+	Pattern *regexp.Regexp
+	// Max is the longest path in bytes; 0 is no limit.
+	Max int
+	// Says is the rule in words, for the error.
+	Says string
+}
+
+// Check returns nil when path follows the rule, else an error that says the
+// rule in words.
+func (r PathRule) Check(path string) error {
+	switch {
+	case path == "":
+		return fmt.Errorf("the path is empty")
+	case r.Max > 0 && len(path) > r.Max:
+		return fmt.Errorf("the path has %d bytes, at most %d are allowed: %s", len(path), r.Max, r.Says)
+	case r.Pattern != nil && !r.Pattern.MatchString(path):
+		return fmt.Errorf("the path %q is not allowed: %s", path, r.Says)
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// Journal is the engine's memory. A commit that returned nil survives a crash
+// of the process and of the machine. Implementations are safe for concurrent
+// use.
+type Journal interface {
+	// Slot returns the record, or ErrNoRecord.
+	Slot(ctx context.Context, slot string) (Record, error)
+	// Slots yields every record, in order of Slot, holding few at a time.
+	Slots(ctx context.Context) iter.Seq2[Record, error]
+	// Commit stores rec and event in one transaction, if the stored revision
+	// is still rec.Revision (0: there is none yet), and returns rec with the
+	// new revision. ErrStale: another writer was first. ErrFenced: this
+	// journal's lease is over.
+	Commit(ctx context.Context, rec Record, event Event) (Record, error)
+	// Account, CommitAccount are the same for accounts.
+	Account(ctx context.Context, id string) (AccountRecord, error)
+	CommitAccount(ctx context.Context, rec AccountRecord, event Event) (AccountRecord, error)
+	// AddRequest stores an operator's request and returns it with its ID and
+	// time; IDs rise and are never used again.
+	AddRequest(ctx context.Context, request Request) (Request, error)
+	// Requests returns the slot's open requests, by rising ID.
+	Requests(ctx context.Context, slot string) ([]Request, error)
+	// Request returns one request, or ErrNoRecord.
+	Request(ctx context.Context, id int64) (Request, error)
+	// CloseRequest marks a request as done with its outcome. Closing it
+	// again changes nothing.
+	CloseRequest(ctx context.Context, id int64, outcome string) error
+	// History returns the newest events that match, oldest first.
+	History(ctx context.Context, filter HistoryFilter) ([]Event, error)
+}
+
+// The kinds of errors of a Journal.
+var (
+	// ErrNoRecord: nothing is stored under that name.
+	ErrNoRecord = errors.New("no record")
+	// ErrStale: the record was changed since it was read.
+	ErrStale = errors.New("the record was changed by another writer")
+	// ErrFenced: another process holds the journal with a higher fence.
+	ErrFenced = errors.New("the lease on the journal is over")
+)
+
+// Event is one line of history: an act, when, why, by whom, on what. It holds
+// ids and fingerprints, never values.
+type Event struct {
+	ID          int64              `json:"id"`
+	At          time.Time          `json:"at"`
+	Slot        string             `json:"slot,omitempty"`
+	Account     string             `json:"account,omitempty"`
+	Act         Act                `json:"act"`
+	Reason      Reason             `json:"reason,omitempty"`
+	Actor       string             `json:"actor"`
+	Generation  uint64             `json:"generation,omitempty"`
+	TokenID     int64              `json:"token_id,omitempty"`
+	Target      string             `json:"target,omitempty"`
+	Fingerprint secret.Fingerprint `json:"fingerprint,omitempty"`
+	Detail      string             `json:"detail,omitempty"`
+}
+
+// HistoryFilter chooses events. Zero fields match all.
+type HistoryFilter struct {
+	Slot  string
+	Since time.Time
+	// Limit is the most events to return; 0 is 100.
+	Limit int
+}
+
+// RequestKind is what an operator asks for.
+type RequestKind string
+
+// The kinds of requests.
+const (
+	// RequestRotate: replace the current token by the planned road.
+	RequestRotate RequestKind = "rotate"
+	// RequestResume: a person has looked at what blocked the slot.
+	RequestResume RequestKind = "resume"
+	// RequestAdopt: resume, and claim the slot's unclaimed tokens.
+	RequestAdopt RequestKind = "adopt"
+)
+
+// Request is an operator's command, on its way to the slot.
+type Request struct {
+	ID     int64       `json:"id"`
+	Kind   RequestKind `json:"kind"`
+	Slot   string      `json:"slot"`
+	Reason string      `json:"reason,omitempty"`
+	// Actor is who asked: "uid 1000".
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+	// ClosedAt is zero while it is open; Outcome is how it ended.
+	ClosedAt time.Time `json:"closed_at,omitzero"`
+	Outcome  string    `json:"outcome,omitempty"`
+}

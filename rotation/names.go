@@ -1,0 +1,52 @@
+package rotation
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// MaxTokenName is the longest token name that Qualytics takes, in characters
+// (qualytics-api.md, "Service tokens").
+const MaxTokenName = 255
+
+// AccountID is the id that Qualytics makes from an account's name: lower case,
+// spaces to underscores, special characters removed, and "@service"
+// (qualytics-api.md, "Service accounts"). Two names can give one id.
+func AccountID(name string) string {
+	var id strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case unicode.IsSpace(r):
+			id.WriteByte('_')
+		case r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			id.WriteRune(r)
+		}
+	}
+	return id.String() + "@service"
+}
+
+// Slot names a declared token: "<account id>/<token name>".
+func Slot(accountID, token string) string { return accountID + "/" + token }
+
+// Label is the token's name in Qualytics: "<token name>.<agent id>.g<n>".
+func Label(token, agentID string, generation uint64) string {
+	return labelPrefix(token, agentID) + strconv.FormatUint(generation, 10)
+}
+
+func labelPrefix(token, agentID string) string { return fmt.Sprintf("%s.%s.g", token, agentID) }
+
+// ParseLabel returns the generation in a label of this token and agent, and
+// false for every other text, also for a number with a leading zero or sign.
+func ParseLabel(label, token, agentID string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(label, labelPrefix(token, agentID))
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != digits {
+		return 0, false
+	}
+	return n, true
+}

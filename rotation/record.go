@@ -1,0 +1,183 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// Record is all that the journal keeps of one slot. It holds no secret. The
+// zero Record with a Slot is a slot of which nothing is known.
+type Record struct {
+	// Slot is "<account id>/<token name>".
+	Slot string `json:"slot"`
+	// Revision is the journal's: 0 before the first commit, then rising.
+	Revision int64 `json:"-"`
+	// High is the highest generation ever recorded, listed or found in a
+	// target. None up to it is issued again.
+	High uint64 `json:"high"`
+	// Intent is the will to issue, nil when the slot is idle.
+	Intent *Intent `json:"intent,omitempty"`
+	// Current is the generation that the targets are meant to serve; 0 is
+	// none.
+	Current uint64 `json:"current"`
+	// Generations are all tokens of the slot, by rising number. Gone ones
+	// stay for their fingerprints, the last keepGone of them.
+	Generations []Generation `json:"generations,omitempty"`
+	// Targets is what was last seen at each target, by Target.Key. A target
+	// that left the declaration stays until the reload is applied.
+	Targets map[string]TargetRecord `json:"targets,omitempty"`
+	// DueAt is when age alone asks for a new token, jitter included: drawn
+	// once, when the current one was issued.
+	DueAt time.Time `json:"due_at,omitzero"`
+	// Attempts counts the issues that failed one after the other, RetryAt
+	// is when their back-off ends.
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
+	// Blocked is why a person is needed; "" when none is.
+	Blocked Reason `json:"blocked,omitempty"`
+	// Lost is why the current token has to be replaced whatever its age; ""
+	// when it need not.
+	Lost Reason `json:"lost,omitempty"`
+	// Handled is the highest request that was applied to this slot.
+	Handled int64 `json:"handled,omitempty"`
+}
+
+// Intent is the journaled will to issue one generation.
+type Intent struct {
+	Generation uint64    `json:"generation"`
+	Label      string    `json:"label"`
+	Reason     Reason    `json:"reason"`
+	At         time.Time `json:"at"`
+	// Process names the run of the agent that wrote the intent.
+	Process string `json:"process"`
+	// Request is the operator's request that asked for it; 0 is none.
+	Request int64 `json:"request,omitempty"`
+}
+
+// Generation is one token of the slot.
+type Generation struct {
+	Number      uint64             `json:"number"`
+	Label       string             `json:"label"`
+	TokenID     int64              `json:"token_id"`
+	Fingerprint secret.Fingerprint `json:"fingerprint,omitempty"`
+	State       State              `json:"state"`
+	// Claimed: this journal issued or intended it, or a person adopted it.
+	// A token that isn't claimed is never revoked while it lives.
+	Claimed bool `json:"claimed"`
+	// Reason is why it was issued, or how it was found.
+	Reason   Reason    `json:"reason,omitempty"`
+	IssuedAt time.Time `json:"issued_at,omitzero"`
+	// Expires is the zero time for never.
+	Expires time.Time `json:"expires,omitzero"`
+	// ProvedAt is our own last use of it, which sets last_used.
+	ProvedAt time.Time `json:"proved_at,omitzero"`
+	// RevokeAfter ends the grace: zero while some target may still serve it.
+	// It is never moved to an earlier time.
+	RevokeAfter time.Time `json:"revoke_after,omitzero"`
+	// HoldUntil is the latest end of the hold.
+	HoldUntil time.Time `json:"hold_until,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	// MissingAt is the first complete list that lacked it.
+	MissingAt time.Time `json:"missing_at,omitzero"`
+	// Attempts and RetryAt are the back-off of revoking and deleting.
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
+}
+
+// State is where a generation is in its life.
+type State string
+
+// The states, in the order of a life. A crash leaves a generation in the state
+// it had, and the next pass goes on from there.
+const (
+	// Live: the token that the targets are meant to serve.
+	Live State = "live"
+	// Waiting: superseded, and some target may still serve it.
+	Waiting State = "waiting"
+	// Grace: no target serves it; consumers may still hold it.
+	Grace State = "grace"
+	// Hold: the grace is over and it is still used.
+	Hold State = "hold"
+	// Revoking: the decision is journaled, the call may have been made.
+	Revoking State = "revoking"
+	// Observing: revoked; restore is possible.
+	Observing State = "observing"
+	// Deleting: the decision is journaled, the call may have been made.
+	Deleting State = "deleting"
+	// Gone: the API doesn't know it any more, or never made it.
+	Gone State = "gone"
+	// Unclaimed: under our label, and not of this journal. It waits for a
+	// person or for its expiry.
+	Unclaimed State = "unclaimed"
+)
+
+// TargetState is how a target stands to the current token.
+type TargetState string
+
+// The states of a target.
+const (
+	// Behind: it doesn't serve the current token yet.
+	Behind TargetState = "behind"
+	// InStep: it was read back and serves the current token.
+	InStep TargetState = "current"
+	// Foreign: it holds what isn't ours; on_foreign decides.
+	Foreign TargetState = "foreign"
+	// TargetBlocked: a person is needed; see its reason.
+	TargetBlocked TargetState = "blocked"
+)
+
+// TargetRecord is what was last seen at one target.
+type TargetRecord struct {
+	State  TargetState `json:"state"`
+	Reason Reason      `json:"reason,omitempty"`
+	// Since is when State began.
+	Since time.Time `json:"since,omitzero"`
+	// Serves is the generation that it was last seen to serve; 0 is none of
+	// ours. SeenAt is when.
+	Serves uint64    `json:"serves"`
+	SeenAt time.Time `json:"seen_at,omitzero"`
+	// Payloads are the payloads that were sent here, newest last: what a
+	// format doesn't give back is known by them.
+	Payloads []Payload `json:"payloads,omitempty"`
+	// Other is the token of this account, not of ours, that stood here last.
+	Other *Other `json:"other,omitempty"`
+	// Attempts and RetryAt are the back-off of delivering.
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
+}
+
+// Payload ties a payload's fingerprint to the generation in it.
+type Payload struct {
+	Fingerprint secret.Fingerprint `json:"fingerprint"`
+	Generation  uint64             `json:"generation"`
+}
+
+// Other is a token of the slot's account that the agent didn't issue.
+type Other struct {
+	Fingerprint secret.Fingerprint `json:"fingerprint"`
+	Live        bool               `json:"live"`
+	AskedAt     time.Time          `json:"asked_at"`
+}
+
+// AccountRecord is what the journal keeps of one account.
+type AccountRecord struct {
+	// ID is "<id>@service".
+	ID       string `json:"id"`
+	Revision int64  `json:"-"`
+	// UserID is Qualytics' number; 0 before the account was seen.
+	UserID int64 `json:"user_id"`
+	// Intended: a create may have been sent.
+	Intended bool `json:"intended,omitempty"`
+	// Created: this agent made it.
+	Created bool `json:"created,omitempty"`
+	// Applied is the declaration's role and teams that were last applied.
+	Applied string `json:"applied,omitempty"`
+	// MissingAt is the first complete list that lacked it.
+	MissingAt time.Time `json:"missing_at,omitzero"`
+	// Blocked is why a person is needed; "" when none is.
+	Blocked Reason `json:"blocked,omitempty"`
+	// Attempts and RetryAt are the back-off of creating and updating.
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
+}
