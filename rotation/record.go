@@ -30,8 +30,8 @@ type Record struct {
 	// DueAt is when age alone asks for a new token, jitter included: drawn
 	// once, when the current one was issued.
 	DueAt time.Time `json:"due_at,omitzero"`
-	// Attempts counts the issues that failed one after the other, RetryAt
-	// is when their back-off ends.
+	// Attempts counts the issues since all targets last served the current
+	// token; RetryAt is when the back-off before the next one ends.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
 	// Blocked is why a person is needed; "" when none is.
@@ -39,6 +39,8 @@ type Record struct {
 	// Lost is why the current token has to be replaced whatever its age; ""
 	// when it need not.
 	Lost Reason `json:"lost,omitempty"`
+	// Again is the reason of an intent whose label was taken; "" else.
+	Again Reason `json:"again,omitempty"`
 	// Handled is the highest request that was applied to this slot.
 	Handled int64 `json:"handled,omitempty"`
 }
@@ -53,6 +55,9 @@ type Intent struct {
 	Process string `json:"process"`
 	// Request is the operator's request that asked for it; 0 is none.
 	Request int64 `json:"request,omitempty"`
+	// Attempts and RetryAt are the back-off of the call that mints.
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
 }
 
 // Generation is one token of the slot.
@@ -80,7 +85,9 @@ type Generation struct {
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	// MissingAt is the first complete list that lacked it.
 	MissingAt time.Time `json:"missing_at,omitzero"`
-	// Attempts and RetryAt are the back-off of revoking and deleting.
+	// GoneAt is when it was found or made to be gone.
+	GoneAt time.Time `json:"gone_at,omitzero"`
+	// Attempts and RetryAt are the back-off of proving, revoking, deleting.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
 }
@@ -180,4 +187,52 @@ type AccountRecord struct {
 	// Attempts and RetryAt are the back-off of creating and updating.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
+}
+
+// keepGone is how many gone generations a record keeps for their fingerprints.
+const keepGone = 64
+
+// generation returns the generation of that number, or nil.
+func (r *Record) generation(number uint64) *Generation {
+	for i := range r.Generations {
+		if r.Generations[i].Number == number {
+			return &r.Generations[i]
+		}
+	}
+	return nil
+}
+
+// byFingerprint returns the generation with that fingerprint, or nil.
+func (r *Record) byFingerprint(fp secret.Fingerprint) *Generation {
+	if fp == "" {
+		return nil
+	}
+	for i := range r.Generations {
+		if r.Generations[i].Fingerprint == fp {
+			return &r.Generations[i]
+		}
+	}
+	return nil
+}
+
+// current returns the generation that the targets are meant to serve, or nil.
+func (r *Record) current() *Generation {
+	if r.Current == 0 {
+		return nil
+	}
+	return r.generation(r.Current)
+}
+
+// live counts the tokens of the slot that may still work at now.
+func (r *Record) live(now time.Time) int {
+	count := 0
+	for _, g := range r.Generations {
+		switch g.State {
+		case Live, Waiting, Grace, Hold, Revoking, Unclaimed:
+			if g.Expires.IsZero() || now.Before(g.Expires) {
+				count++
+			}
+		}
+	}
+	return count
 }

@@ -1,0 +1,248 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// accountStep is what to do next with an account.
+type accountStep int
+
+const (
+	accountReady   accountStep = iota // nothing: tokens can be issued
+	accountAdopt                      // take the listed account in
+	accountCreate                     // make it
+	accountUpdate                     // apply the declaration's role and teams
+	accountApplied                    // they are as declared: take note
+	accountMissed                     // a first list lacks it: take note
+	accountFound                      // it is listed again: take note
+	accountBlock                      // a person is needed
+	accountUnblock                    // what blocked it is over
+	accountWait                       // not before RetryAt
+	accountRelist                     // a second list is needed
+)
+
+// nextAccount decides what to do with an account, by its record and by whether
+// a complete list has it. It is pure.
+//
+// An account that is declared and exists is used, and given the declared role
+// and teams once. What others change later is left as it is until the
+// declaration changes. One that others deleted is never made again unasked.
+func nextAccount(rec AccountRecord, listed *Account, spec AccountSpec, listAt, now time.Time) (accountStep, Reason) {
+	gone := listed == nil || listed.Deleted
+	switch {
+	case rec.Blocked == AccountRefused && rec.Applied != spec.key():
+		return accountUnblock, DeclarationChanged
+	case rec.Blocked == AccountRefused:
+		return accountWait, AccountRefused
+	case now.Before(rec.RetryAt):
+		return accountWait, BackOff
+	case rec.UserID == 0 && gone:
+		return accountCreate, ""
+	case rec.UserID == 0 || !gone && listed.UserID != rec.UserID:
+		return accountAdopt, ""
+	case gone && rec.Blocked == AccountGone:
+		return accountWait, AccountGone
+	case gone && rec.MissingAt.IsZero():
+		return accountMissed, AccountGone
+	case gone && listAt.Before(rec.MissingAt.Add(missGap)):
+		return accountRelist, AccountGone
+	case gone:
+		return accountBlock, AccountGone
+	case listed.Deactivated && rec.Blocked != AccountDeactivated:
+		return accountBlock, AccountDeactivated
+	case listed.Deactivated:
+		return accountWait, AccountDeactivated
+	case rec.Blocked != "":
+		return accountUnblock, rec.Blocked
+	case !rec.MissingAt.IsZero():
+		return accountFound, ""
+	case rec.Applied != spec.key() && !listed.fits(spec):
+		return accountUpdate, DeclarationChanged
+	case rec.Applied != spec.key():
+		return accountApplied, ""
+	}
+	return accountReady, ""
+}
+
+// publicTeam is always a team of every account and can't be taken away
+// (qualytics-api.md, "Service accounts").
+const publicTeam = "Public"
+
+func (a *Account) fits(spec AccountSpec) bool {
+	return AccountSpec{Role: a.Role, Teams: a.Teams}.key() == spec.key()
+}
+
+// key is the same for two specs that ask for the same role and teams.
+func (s AccountSpec) key() string {
+	teams := slices.DeleteFunc(slices.Clone(s.Teams), func(t string) bool { return t == publicTeam })
+	slices.Sort(teams)
+	return strings.Join(append([]string{s.Role}, teams...), "\n")
+}
+
+// ensure brings the slot's account to where tokens can be issued, one caller
+// at a time for each account.
+func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time, seq uint64) (AccountSeen, error) {
+	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
+	if err != nil {
+		return AccountSeen{}, err
+	}
+	defer unlock()
+	rec, err := e.journal.Account(ctx, pol.AccountID)
+	if errors.Is(err, ErrNoRecord) {
+		rec, err = AccountRecord{ID: pol.AccountID}, nil
+	}
+	if err != nil {
+		return AccountSeen{}, err
+	}
+	if oldest := e.issuer.Now().Add(-pol.DriftCheck); after.Before(oldest) {
+		after = oldest
+	}
+	if second := rec.MissingAt.Add(missGap); !rec.MissingAt.IsZero() && after.Before(second) && !e.issuer.Now().Before(second) {
+		after = second
+	}
+	for {
+		list, err := e.accounts.get(ctx, after, seq)
+		if err != nil {
+			e.hold(err, true)
+			return AccountSeen{At: e.issuer.Now(), RetryAt: e.heldUntil()}, ctx.Err()
+		}
+		listed, now := list.byKey[pol.AccountID], e.issuer.Now()
+		step, why := nextAccount(rec, listed, pol.Account, list.at, now)
+		done, err := e.stepAccount(ctx, &rec, step, why, listed, pol)
+		if err != nil {
+			return AccountSeen{}, err
+		}
+		seq = e.mutations.Load()
+		if done {
+			return rec.saw(e.issuer.Now(), step), nil
+		}
+	}
+}
+
+// saw is what a pass is told of the account.
+func (r *AccountRecord) saw(now time.Time, step accountStep) AccountSeen {
+	seen := AccountSeen{At: now, UserID: r.UserID, Blocked: r.Blocked}
+	switch {
+	case step == accountRelist:
+		seen.RetryAt = r.MissingAt.Add(missGap)
+	case now.Before(r.RetryAt):
+		seen.RetryAt = r.RetryAt
+	}
+	return seen
+}
+
+// stepAccount does one step. It returns true when there is no other one now.
+func (e *Engine) stepAccount(ctx context.Context, rec *AccountRecord, step accountStep, why Reason,
+	listed *Account, pol *Policy) (bool, error) {
+	event := Event{Reason: why}
+	switch step {
+	case accountReady, accountWait, accountRelist:
+		return true, nil
+	case accountCreate:
+		return e.createAccount(ctx, rec, pol)
+	case accountUpdate:
+		return e.updateAccount(ctx, rec, pol)
+	case accountAdopt:
+		event.Act, rec.UserID, rec.Intended = ActFoundAccount, listed.UserID, false
+	case accountApplied:
+		event.Act, rec.Applied = ActUpdatedAccount, pol.Account.key()
+	case accountMissed:
+		event.Act, rec.MissingAt = ActAccountMissing, e.issuer.Now()
+	case accountFound:
+		event.Act, rec.MissingAt = ActFoundAccount, time.Time{}
+	case accountBlock:
+		event.Act, rec.Blocked = ActAccountBlocked, why
+	case accountUnblock:
+		event.Act, rec.Blocked, rec.MissingAt, rec.RetryAt = ActAccountResumed, "", time.Time{}, time.Time{}
+	}
+	return false, e.commitAccount(ctx, rec, event)
+}
+
+func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Policy) (bool, error) {
+	if !rec.Intended {
+		rec.Intended = true
+		if err := e.commitAccount(ctx, rec, Event{Act: ActCreatingAccount}); err != nil {
+			return true, err
+		}
+	}
+	made, err := e.issuer.CreateAccount(ctx, pol.Account)
+	e.mutations.Add(1)
+	if err == nil && made.ID != pol.AccountID {
+		err = &APIError{Call: "create account", Kind: ErrRefused,
+			Err: fmt.Errorf("Qualytics made the id %q of the name %q, %q was expected; choose a plainer name",
+				made.ID, pol.Account.Name, pol.AccountID)}
+	}
+	if err != nil {
+		return true, e.accountFailed(ctx, rec, pol, err)
+	}
+	rec.UserID, rec.Created, rec.Intended, rec.Applied = made.UserID, true, false, pol.Account.key()
+	rec.Attempts, rec.RetryAt = 0, time.Time{}
+	return false, e.commitAccount(ctx, rec, Event{Act: ActCreatedAccount})
+}
+
+func (e *Engine) updateAccount(ctx context.Context, rec *AccountRecord, pol *Policy) (bool, error) {
+	err := e.issuer.UpdateAccount(ctx, rec.UserID, pol.Account)
+	e.mutations.Add(1)
+	if err != nil {
+		return true, e.accountFailed(ctx, rec, pol, err)
+	}
+	rec.Applied, rec.Attempts, rec.RetryAt = pol.Account.key(), 0, time.Time{}
+	return false, e.commitAccount(ctx, rec, Event{Act: ActUpdatedAccount, Reason: DeclarationChanged})
+}
+
+// accountFailed sets the back-off; a refusal waits for a person or for another
+// declaration. An unknown outcome is resolved by the next list.
+func (e *Engine) accountFailed(ctx context.Context, rec *AccountRecord, pol *Policy, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	e.hold(cause, false)
+	why, after := apiReason(cause)
+	now := e.issuer.Now()
+	if errors.Is(cause, ErrRefused) {
+		rec.Blocked, rec.Applied, why = AccountRefused, pol.Account.key(), AccountRefused
+	} else if after == 0 {
+		rec.Attempts++
+		after = backOff(rec.Attempts, rec.ID)
+	}
+	rec.RetryAt = now.Add(after)
+	return e.commitAccount(ctx, rec, Event{Act: ActAccountFailed, Reason: why, Detail: cause.Error()})
+}
+
+// resumeAccount applies a person's word that the account may be used or made
+// again.
+func (e *Engine) resumeAccount(ctx context.Context, pol *Policy) error {
+	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rec, err := e.journal.Account(ctx, pol.AccountID)
+	switch {
+	case errors.Is(err, ErrNoRecord):
+		return nil
+	case err != nil || rec.Blocked == "":
+		return err
+	}
+	if rec.Blocked == AccountGone {
+		rec.UserID, rec.Intended = 0, false
+	}
+	rec.Blocked, rec.MissingAt, rec.Attempts, rec.RetryAt = "", time.Time{}, 0, time.Time{}
+	return e.commitAccount(ctx, &rec, Event{Act: ActAccountResumed})
+}
+
+func (e *Engine) commitAccount(ctx context.Context, rec *AccountRecord, event Event) error {
+	event.At, event.Account, event.Actor = e.issuer.Now(), rec.ID, actorAgent
+	stored, err := e.journal.CommitAccount(ctx, *rec, event)
+	if err != nil {
+		return err
+	}
+	*rec = stored
+	e.onEvent(event)
+	return nil
+}

@@ -1,0 +1,142 @@
+package rotation
+
+import "time"
+
+// Action is one thing to do next. The actions of one set don't depend on each
+// other. They come in three classes: a look fills in the observation, a note
+// changes the record alone, a deed changes the world.
+type Action interface{ class() class }
+
+type class int
+
+const (
+	look class = iota
+	note
+	deed
+)
+
+// Looks.
+type (
+	// LookTokens asks for the list of tokens, no older than After.
+	LookTokens struct{ After time.Time }
+	// EnsureAccount finds, makes or updates the account, and looks again if
+	// what is known is older than After.
+	EnsureAccount struct{ After time.Time }
+	// Read looks at a target's current value.
+	Read struct{ Target string }
+	// Check asks a target whether a delivery would be allowed.
+	Check struct{ Target string }
+	// Find looks for a generation's value, in memory and in every stage of
+	// every target.
+	Find struct{ Generation uint64 }
+	// Prove uses a generation's token once.
+	Prove struct{ Generation uint64 }
+	// ProveOther uses the token of this account once that stands at Target
+	// and isn't ours.
+	ProveOther struct{ Target string }
+)
+
+// Notes: what was seen or decided, to be committed.
+type (
+	// Rebuild makes the first record of a slot from what is listed and
+	// stored.
+	Rebuild struct{}
+	// See records what a target serves.
+	See struct {
+		Target  string
+		Serving Serving
+	}
+	// Forget drops a target that isn't declared any more.
+	Forget struct{ Target string }
+	// Discover records a token that is listed under our label and isn't in
+	// the record.
+	Discover struct {
+		Token      Token
+		Generation uint64
+	}
+	// Intend records the will to issue.
+	Intend struct {
+		Generation uint64
+		Label      string
+		Reason     Reason
+		Request    int64
+	}
+	// Burn gives up an intended generation, whose label is taken.
+	Burn struct {
+		TokenID int64
+		Claimed bool
+	}
+	// Lose records that the current token has to be replaced.
+	Lose struct{ Reason Reason }
+	// Unprove counts a proof of the current token that failed while the
+	// list calls it live.
+	Unprove struct{ Generation uint64 }
+	// Miss records whether a complete list lacked the token.
+	Miss struct {
+		Generation uint64
+		At         time.Time
+	}
+	// Move changes the state of a retired generation.
+	Move struct {
+		Generation uint64
+		To         State
+		Reason     Reason
+		// TokenID is set when the list told it first.
+		TokenID     int64
+		RevokeAfter time.Time
+		HoldUntil   time.Time
+	}
+	// Block records that a person is needed.
+	Block struct{ Reason Reason }
+	// Resume applies a person's "go on"; Adopt claims what is unclaimed.
+	Resume struct {
+		Request int64
+		Adopt   bool
+	}
+	// CloseRequest reports a request as done.
+	CloseRequest struct {
+		Request int64
+		Outcome string
+	}
+)
+
+// Deeds.
+type (
+	// Issue mints the intended token.
+	Issue struct{ UserID int64 }
+	// Deliver puts the current token at a target and reads it back.
+	Deliver struct{ Target string }
+	// Revoke kills a retired token.
+	Revoke struct{ Generation uint64 }
+	// Delete removes a revoked token for good.
+	Delete struct{ Generation uint64 }
+)
+
+// Wait ends a pass: nothing can be done before Until.
+type Wait struct{ Until time.Time }
+
+func (LookTokens) class() class    { return look }
+func (EnsureAccount) class() class { return look }
+func (Read) class() class          { return look }
+func (Check) class() class         { return look }
+func (Find) class() class          { return look }
+func (Prove) class() class         { return look }
+func (ProveOther) class() class    { return look }
+func (Rebuild) class() class       { return note }
+func (See) class() class           { return note }
+func (Forget) class() class        { return note }
+func (Discover) class() class      { return note }
+func (Intend) class() class        { return note }
+func (Burn) class() class          { return note }
+func (Lose) class() class          { return note }
+func (Unprove) class() class       { return note }
+func (Miss) class() class          { return note }
+func (Move) class() class          { return note }
+func (Block) class() class         { return note }
+func (Resume) class() class        { return note }
+func (CloseRequest) class() class  { return note }
+func (Issue) class() class         { return deed }
+func (Deliver) class() class       { return deed }
+func (Revoke) class() class        { return deed }
+func (Delete) class() class        { return deed }
+func (Wait) class() class          { return look }

@@ -1,0 +1,186 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// The deeds: each commits its intent, acts, and commits the outcome. Each may
+// be done again after a crash anywhere in it.
+
+// issue posts the intended label, which was committed before.
+func (w *work) issue(ctx context.Context, a Issue) {
+	w.mu.Lock()
+	intent := *w.rec.Intent
+	before, again := w.mem.posted[intent.Generation]
+	w.mem.posted[intent.Generation] = w.e.issuer.Now()
+	w.mu.Unlock()
+
+	issued, err := w.e.issuer.Issue(ctx, Order{UserID: a.UserID, AccountID: w.pol.AccountID,
+		Label: intent.Label, Days: w.pol.Schedule.Days()})
+	w.forgetTokens()
+	now := w.e.issuer.Now()
+	if err == nil {
+		w.e.answered()
+		w.mu.Lock()
+		w.mem.values[intent.Generation] = issued.Value
+		w.obs.Found[intent.Generation] = AtHand
+		w.mu.Unlock()
+		w.commit(ctx, func(r *Record) Event { return r.issued(issued, w.pol.Schedule, now) })
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	w.e.hold(err, false)
+	w.e.log.Warn("token not issued", "slot", w.pol.Slot, "label", intent.Label, "error", err)
+	claimed := again || intent.Process != w.e.process
+	switch {
+	case errors.Is(err, ErrDuplicate):
+		w.commit(ctx, func(r *Record) Event { return r.burn(Burn{Claimed: claimed}) })
+	case errors.Is(err, ErrUnknownOutcome), errors.Is(err, ErrInvalidAnswer):
+		w.postpone(ctx, err, now)
+	case errors.Is(err, ErrRefused):
+		w.unpost(intent.Generation, before, again)
+		w.commit(ctx, func(r *Record) Event { return r.issueFailed(IssueRefused) })
+	default: // nothing was minted
+		w.unpost(intent.Generation, before, again)
+		if errors.Is(err, ErrMissing) {
+			w.mu.Lock()
+			w.obs.Account = nil
+			w.mu.Unlock()
+		}
+		w.postpone(ctx, err, now)
+	}
+}
+
+func (w *work) postpone(ctx context.Context, err error, now time.Time) {
+	why, after := apiReason(err)
+	w.commit(ctx, func(r *Record) Event { return r.postponeIssue(why, after, now) })
+}
+
+// unpost takes back that the label was posted: the API answered that it did
+// nothing.
+func (w *work) unpost(number uint64, before time.Time, again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if again {
+		w.mem.posted[number] = before
+	} else {
+		delete(w.mem.posted, number)
+	}
+}
+
+// deliver puts the current token at a target. What stood there is in the
+// record already.
+func (w *work) deliver(ctx context.Context, a Deliver) {
+	w.mu.Lock()
+	g := *w.rec.current()
+	value, prev := w.mem.values[g.Number], w.obs.Targets[a.Target].Reading.Version
+	w.mu.Unlock()
+	target := w.byKey[a.Target]
+	payload, err := target.Payload(w.token(&g, value))
+	if err != nil {
+		w.deliverFailed(ctx, a.Target, err)
+		return
+	}
+	now := w.e.issuer.Now()
+	if !w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint(), now) }) {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
+	defer cancel()
+	back, err := target.Deliver(bounded, backends.Item{Payload: payload, Meta: backends.Meta{Slot: w.pol.Slot,
+		Generation: g.Number, TokenID: g.TokenID, Token: g.Fingerprint, Expires: g.Expires}}, prev)
+	if err != nil {
+		w.deliverFailed(ctx, a.Target, err)
+		return
+	}
+	now = w.e.issuer.Now()
+	w.mu.Lock()
+	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
+	w.mem.checked[a.Target] = now
+	w.mu.Unlock()
+	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
+}
+
+func (w *work) token(g *Generation, value secret.Value) backends.Token {
+	return backends.Token{Value: value, ID: g.TokenID, Name: g.Label, Account: w.pol.Account.Name,
+		AccountID: w.pol.AccountID, Environment: w.pol.Environment, URL: w.pol.URL, Expiration: g.Expires}
+}
+
+func (w *work) deliverFailed(ctx context.Context, key string, err error) {
+	if ctx.Err() != nil { // the end of a process is not an attempt
+		return
+	}
+	why, after, now := targetReason(err), backends.RetryAfter(err), w.e.issuer.Now()
+	w.e.log.Warn("not delivered", "slot", w.pol.Slot, "target", key, "reason", string(why), "error", err)
+	w.mu.Lock()
+	delete(w.obs.Targets, key)
+	w.mu.Unlock()
+	w.commit(ctx, func(r *Record) Event { return r.deliverFailed(key, why, after, now) })
+}
+
+// revoke kills a retired token, whose gate was found open just now.
+func (w *work) revoke(ctx context.Context, a Revoke) {
+	g, ok := w.decided(ctx, a.Generation, Revoking)
+	if !ok {
+		return
+	}
+	err := w.e.issuer.Revoke(ctx, g.TokenID)
+	w.forgetTokens()
+	now := w.e.issuer.Now()
+	if err == nil {
+		w.e.answered()
+		w.commit(ctx, func(r *Record) Event { return r.revoked(g.Number, Retired, now) })
+		return
+	}
+	w.retireFailed(ctx, g, ActRevokeFailed, err, now)
+}
+
+// delete removes a revoked token for good. One that is gone already is done.
+func (w *work) delete(ctx context.Context, a Delete) {
+	g, ok := w.decided(ctx, a.Generation, Deleting)
+	if !ok {
+		return
+	}
+	err := w.e.issuer.Delete(ctx, g.TokenID)
+	w.forgetTokens()
+	now := w.e.issuer.Now()
+	if err == nil || errors.Is(err, ErrMissing) {
+		w.e.answered()
+		w.commit(ctx, func(r *Record) Event { return r.deleted(g.Number, now) })
+		return
+	}
+	w.retireFailed(ctx, g, ActDeleteFailed, err, now)
+}
+
+// decided commits the decision to revoke or delete, once.
+func (w *work) decided(ctx context.Context, number uint64, to State) (Generation, bool) {
+	w.mu.Lock()
+	g := *w.rec.generation(number)
+	w.mu.Unlock()
+	if g.State == to {
+		return g, true
+	}
+	now := w.e.issuer.Now()
+	ok := w.commit(ctx, func(r *Record) Event {
+		return r.move(Move{Generation: number, To: to, Reason: g.Reason}, now)
+	})
+	return g, ok
+}
+
+func (w *work) retireFailed(ctx context.Context, g Generation, act Act, err error, now time.Time) {
+	if ctx.Err() != nil {
+		return
+	}
+	w.e.hold(err, false)
+	why, _ := apiReason(err)
+	w.e.log.Warn("token not retired", "slot", w.pol.Slot, "generation", g.Number, "token_id", g.TokenID,
+		"act", string(act), "error", err)
+	w.commit(ctx, func(r *Record) Event { return r.retireFailed(g.Number, act, why, now) })
+}

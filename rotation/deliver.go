@@ -1,0 +1,196 @@
+package rotation
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// targets is the delivering machine, one for each target: behind → current; or
+// foreign, or blocked.
+func (n *pass) targets() {
+	for _, key := range slices.Sorted(maps.Keys(n.rec.Targets)) {
+		if !n.pol.declares(key) {
+			n.note(Forget{Target: key})
+		}
+	}
+	current := n.rec.current()
+	for _, t := range n.pol.Targets {
+		rec, known := n.rec.Targets[t.Key]
+		if _, looked := n.obs.Targets[t.Key]; !looked && known && !n.readingDue(t.Key, rec) {
+			continue
+		}
+		s, ok := n.serving(t.Key)
+		if !ok {
+			continue
+		}
+		want := rec.seen(s, n.rec, t, n.now)
+		if !known || want.differs(rec) {
+			n.note(See{Target: t.Key, Serving: s})
+			continue
+		}
+		if rec.State == Behind && current != nil && n.rec.Lost == "" {
+			n.deliver(t.Key, rec, current)
+		}
+	}
+}
+
+// readingDue reports whether a target has to be read now, and if not, when.
+func (n *pass) readingDue(key string, rec TargetRecord) bool {
+	if rec.State == Behind || rec.State == TargetBlocked {
+		if n.rec.current() == nil || n.rec.Lost != "" {
+			return false
+		}
+		if n.now.Before(rec.RetryAt) {
+			n.wait(delivering, rec.RetryAt, rec.Reason)
+			return false
+		}
+		return true
+	}
+	next := n.obs.Checked[key].Add(spread(n.pol.DriftCheck, key))
+	if n.now.Before(next) {
+		n.at(next)
+		return false
+	}
+	return true
+}
+
+// serving says what a target serves, as read in this pass; false when that has
+// to be looked at first, or couldn't be.
+func (n *pass) serving(key string) (Serving, bool) {
+	seen, ok := n.obs.Targets[key]
+	if !ok {
+		n.look(Read{Target: key})
+		return Serving{}, false
+	}
+	if seen.Failed != "" {
+		n.wait(delivering, seen.RetryAt, seen.Failed)
+		return Serving{}, false
+	}
+	return n.identify(key, seen.Reading)
+}
+
+// deliver wants the value, and proves it again before it is written.
+func (n *pass) deliver(key string, rec TargetRecord, current *Generation) {
+	if n.now.Before(rec.RetryAt) {
+		n.wait(delivering, rec.RetryAt, rec.Reason)
+		return
+	}
+	if n.now.Before(current.RetryAt) {
+		n.wait(delivering, current.RetryAt, NotValidYet)
+		return
+	}
+	switch found, looked := n.obs.Found[current.Number]; {
+	case !looked:
+		n.look(Find{Generation: current.Number})
+		return
+	case found == NotFound:
+		n.lose(ValueLost)
+		return
+	case found == NotKnown:
+		n.wait(delivering, n.now.Add(time.Minute), TargetUnreachable)
+		return
+	}
+	switch proof, asked := n.obs.Proofs[current.Number]; {
+	case !asked:
+		n.look(Prove{Generation: current.Number})
+	case proof.Result == ProvedLive:
+		n.deed(Deliver{Target: key})
+	case proof.Result == ProvedDead:
+		n.refused(current, proof.At)
+	default:
+		n.wait(delivering, n.now.Add(missGap), APIUnavailable)
+	}
+}
+
+// lose notes once that the current token has to be replaced.
+func (n *pass) lose(why Reason) {
+	for _, a := range n.notes {
+		if _, twice := a.(Lose); twice {
+			return
+		}
+	}
+	n.note(Lose{Reason: why})
+}
+
+// refused finds out why the API refuses the current token. keep sees one that
+// is missing, revoked or expired; an account that was taken out of use blocks
+// the slot; else the token may not be valid yet.
+func (n *pass) refused(g *Generation, at time.Time) {
+	if !n.haveTokens(at) || !n.haveAccount(at) || !n.obs.Account.Ready() {
+		return
+	}
+	listed := n.tokenByID(g.TokenID)
+	switch {
+	case listed == nil || !listed.Live(n.now):
+		return
+	case g.Attempts >= maxUnproved:
+		n.lose(TokenRefused)
+	default:
+		for _, a := range n.notes {
+			if a == (Unprove{Generation: g.Number}) {
+				return
+			}
+		}
+		n.note(Unprove{Generation: g.Number})
+	}
+}
+
+// declares reports whether the target is in the declaration.
+func (p *Policy) declares(key string) bool {
+	for _, t := range p.Targets {
+		if t.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// seen is the target's record after it was seen to serve s.
+func (r TargetRecord) seen(s Serving, rec *Record, t TargetPolicy, now time.Time) TargetRecord {
+	next := r
+	next.Serves = 0
+	switch s.Kind {
+	case Ours:
+		next.Serves = s.Generation
+		next.State, next.Reason = Behind, TargetOlder
+		if s.Generation == rec.Current {
+			next.State, next.Reason = InStep, TargetServes
+		}
+	case Nothing:
+		next.State, next.Reason = Behind, TargetEmpty
+		if r.Serves == 0 && (r.Reason == TargetNew || r.State == "") {
+			next.Reason = TargetNew
+		}
+	case OtherDead:
+		next.State, next.Reason = Behind, TargetHoldsOther
+	case OtherLive:
+		if r.Other == nil || r.Other.Fingerprint != s.Other || !r.Other.Live {
+			next.Other = &Other{Fingerprint: s.Other, Live: true, AskedAt: now}
+		}
+		next.State, next.Reason = Foreign, TargetHoldsOther
+		if g := rec.current(); g != nil && g.IssuedAt.After(next.Other.AskedAt) {
+			next.State = Behind
+		}
+	case ForeignValue:
+		next.State, next.Reason = Foreign, TargetHoldsForeign
+		if t.TakeOver {
+			next.State = Behind
+		}
+	}
+	if s.Kind == OtherDead && (r.Other == nil || r.Other.Fingerprint != s.Other || r.Other.Live) {
+		next.Other = &Other{Fingerprint: s.Other, AskedAt: now}
+	}
+	if next.State != Behind {
+		next.Attempts, next.RetryAt = 0, time.Time{}
+	}
+	if next.State == r.State && next.State == Behind && r.Attempts > 0 {
+		next.Reason = r.Reason // why the last delivery failed says more
+	}
+	return next
+}
+
+// differs reports whether the two say different things of what is served.
+func (r TargetRecord) differs(old TargetRecord) bool {
+	return r.State != old.State || r.Reason != old.Reason || r.Serves != old.Serves || r.Other != old.Other
+}

@@ -1,0 +1,254 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// actorAgent is the actor of what the agent does by itself.
+const actorAgent = "agent"
+
+// Declared is what the engine needs of a declared slot.
+type Declared struct {
+	Policy Policy
+	// Targets are the policy's targets, in the same order.
+	Targets []*backends.Target
+}
+
+// Options make an Engine.
+type Options struct {
+	Issuer  Issuer
+	Journal Journal
+	// Process names this run; it must be new at every start.
+	Process string
+	// Log takes what the engine does; nil is silence.
+	Log *slog.Logger
+	// OnEvent is told of every committed event, in the order of the slot;
+	// may be nil. It must not block.
+	OnEvent func(Event)
+	// Timeout bounds each look at a target and each delivery; 0 is a minute.
+	Timeout time.Duration
+}
+
+// Engine does what Next decides. It is safe for concurrent use; passes over
+// one slot wait for each other.
+type Engine struct {
+	issuer  Issuer
+	journal Journal
+	process string
+	log     *slog.Logger
+	onEvent func(Event)
+	timeout time.Duration
+
+	tokens       *shared[[]Token]
+	accounts     *shared[*Account]
+	accountLocks keyLocks
+	slotLocks    keyLocks
+	// mutations counts the changes made to the API: a list asked for before
+	// a change is not shown to the slot that made it.
+	mutations atomic.Uint64
+
+	mu     sync.Mutex
+	memory map[string]*memory
+	held   Held
+	holds  int // failures one after the other behind held
+}
+
+// memory is what the engine knows of a slot beside the journal. It is lost
+// with the process.
+type memory struct {
+	values  map[uint64]secret.Value
+	posted  map[uint64]time.Time
+	checked map[string]time.Time
+	unread  map[string]int // reads that failed one after the other
+	seq     uint64         // Engine.mutations after the slot's own last change
+}
+
+// New makes an Engine. It starts nothing.
+func New(o Options) *Engine {
+	e := &Engine{issuer: o.Issuer, journal: o.Journal, process: o.Process, log: o.Log,
+		onEvent: o.OnEvent, timeout: o.Timeout, memory: map[string]*memory{}}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.onEvent == nil {
+		e.onEvent = func(Event) {}
+	}
+	if e.timeout == 0 {
+		e.timeout = time.Minute
+	}
+	e.tokens = newShared(o.Issuer.Now, e.mutations.Load, e.fetchTokens)
+	e.accounts = newShared(o.Issuer.Now, e.mutations.Load, e.fetchAccounts)
+	return e
+}
+
+func (e *Engine) fetchTokens(ctx context.Context) (map[string][]Token, error) {
+	list, err := e.issuer.Tokens(ctx)
+	byAccount := make(map[string][]Token)
+	for _, t := range list {
+		byAccount[t.AccountID] = append(byAccount[t.AccountID], t)
+	}
+	return byAccount, err
+}
+
+func (e *Engine) fetchAccounts(ctx context.Context) (map[string]*Account, error) {
+	list, err := e.issuer.Accounts(ctx)
+	byID := make(map[string]*Account, len(list))
+	for i := range list {
+		if known := byID[list[i].ID]; known == nil || known.Deleted {
+			byID[list[i].ID] = &list[i]
+		}
+	}
+	return byID, err
+}
+
+// Held says until when calls to the API wait, and why; a zero Until is now.
+func (e *Engine) Held() Held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held
+}
+
+func (e *Engine) heldUntil() time.Time { return e.Held().Until }
+
+// hold makes all slots wait when the API can't be used at all: it refuses the
+// agent, asks to wait, or isn't there. always: also for an error that is of
+// this one call alone.
+func (e *Engine) hold(err error, always bool) {
+	var api *APIError
+	errors.As(err, &api)
+	general := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrThrottled) ||
+		api != nil && (api.Status == 0 || api.Status == 503) && !errors.Is(err, ErrInvalidAnswer)
+	if !always && !general || errors.Is(err, context.Canceled) {
+		return
+	}
+	why, after := apiReason(err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.issuer.Now()
+	if after == 0 {
+		if now.Before(e.held.Until) {
+			return // calls that were under way together are one failure
+		}
+		e.holds++
+		after = backOff(e.holds, e.process)
+	}
+	e.held = Held{Until: now.Add(after), Reason: why}
+	e.log.Warn("calls to Qualytics wait", "reason", string(why), "until", e.held.Until, "error", err)
+}
+
+// answered ends a hold: the API took a call.
+func (e *Engine) answered() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.held, e.holds = Held{}, 0
+}
+
+// apiReason turns an error of the API into a reason and the wait it asks for.
+func apiReason(err error) (Reason, time.Duration) {
+	var after time.Duration
+	var api *APIError
+	if errors.As(err, &api) {
+		after = api.RetryAfter
+	}
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return CredentialRefused, after
+	case errors.Is(err, ErrThrottled):
+		return APIThrottled, after
+	case errors.Is(err, ErrUnknownOutcome):
+		return OutcomeUnknown, after
+	case errors.Is(err, ErrRefused):
+		return IssueRefused, after
+	}
+	return APIUnavailable, after
+}
+
+// targetReason turns an error of a target into a reason.
+func targetReason(err error) Reason {
+	switch backends.KindOf(err) {
+	case backends.ErrDenied:
+		return TargetDenied
+	case backends.ErrThrottled:
+		return TargetThrottled
+	case backends.ErrConflict:
+		return TargetChanged
+	case backends.ErrInvalid:
+		return TargetRefused
+	case backends.ErrUnknownOutcome:
+		return TargetOutcomeUnknown
+	}
+	return TargetUnreachable
+}
+
+func (e *Engine) memoryOf(slot string) *memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.memory[slot]
+	if m == nil {
+		m = &memory{values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{},
+			checked: map[string]time.Time{}, unread: map[string]int{}}
+		e.memory[slot] = m
+	}
+	return m
+}
+
+// Outcome is how a pass ended.
+type Outcome struct {
+	// NextAt is when to look at the slot again, in the API's time.
+	NextAt time.Time
+	// Reason is what it waits for.
+	Reason Reason
+	// Record is the slot's record at the end.
+	Record Record
+	// Account is what was seen of the account; nil when it wasn't looked at.
+	Account *AccountSeen
+}
+
+// Settled reports whether nothing is left to do for now: the current token is
+// served by every target.
+func (o Outcome) Settled() bool {
+	return o.Record.Intent == nil && o.Record.Current != 0 && o.Record.Lost == "" &&
+		o.Record.Blocked == "" && len(o.Record.Targets) > 0 && o.Record.settled()
+}
+
+// maxSteps bounds the steps of one pass: more is a mistake in Next.
+const maxSteps = 1000
+
+// Pass brings a slot as far as it goes now, and returns when to look again. It
+// fails when ctx is done, and when the journal does not take a commit; what
+// was committed before stands, and the next pass goes on from there.
+func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
+	unlock, err := e.slotLocks.lock(ctx, slot.Policy.Slot)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer unlock()
+	w, err := e.begin(ctx, slot)
+	if err != nil {
+		return Outcome{}, err
+	}
+	for range maxSteps {
+		if ctx.Err() != nil {
+			return Outcome{}, ctx.Err()
+		}
+		w.refresh()
+		actions, reason := Next(w.rec, w.obs, slot.Policy, e.issuer.Now())
+		if wait, ok := actions[0].(Wait); ok {
+			w.end()
+			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account}, nil
+		}
+		if err := w.do(ctx, actions); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return Outcome{}, fmt.Errorf("slot %s: no end after %d steps", slot.Policy.Slot, maxSteps)
+}

@@ -1,0 +1,171 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// The looks: each brings one thing into the observation, also its failure.
+
+func (w *work) lookTokens(ctx context.Context, a LookTokens) {
+	list, err := w.e.tokens.get(ctx, a.After, w.mem.seq)
+	if err != nil {
+		w.e.hold(err, true)
+		return
+	}
+	w.e.answered()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
+}
+
+func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
+	seen, err := w.e.ensure(ctx, w.pol, a.After, w.mem.seq)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Account = &seen
+}
+
+func (w *work) read(ctx context.Context, a Read) {
+	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+	defer cancel()
+	reading, err := w.byKey[a.Target].Read(ctx, backends.Current)
+	now := w.e.issuer.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mem.checked[a.Target] = now
+	if err == nil {
+		delete(w.mem.unread, a.Target)
+		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: reading}
+		return
+	}
+	after := backends.RetryAfter(err)
+	if after == 0 {
+		w.mem.unread[a.Target]++
+		after = backOff(w.mem.unread[a.Target], a.Target)
+	}
+	w.obs.Targets[a.Target] = TargetSeen{At: now, Failed: targetReason(err), RetryAt: now.Add(after)}
+	w.e.log.Warn("target not read", "slot", w.pol.Slot, "target", a.Target,
+		"reason", string(targetReason(err)), "retry_in", after, "error", err)
+}
+
+func (w *work) check(ctx context.Context, a Check) {
+	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+	defer cancel()
+	why := Reason("")
+	if err := w.byKey[a.Target].Check(ctx); err != nil {
+		why = targetReason(err)
+		w.e.log.Warn("target not ready", "slot", w.pol.Slot, "target", a.Target, "reason", string(why), "error", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Checks[a.Target] = why
+}
+
+func (w *work) find(ctx context.Context, a Find) {
+	value, finding := w.value(ctx, a.Generation)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Found[a.Generation] = finding
+	if finding == AtHand {
+		w.mem.values[a.Generation] = value
+	}
+}
+
+// value looks for a generation's token: in memory, in what was read in this
+// pass, then in every stage of every target.
+func (w *work) value(ctx context.Context, number uint64) (secret.Value, Finding) {
+	w.mu.Lock()
+	value, g := w.mem.values[number], w.rec.generation(number)
+	if g == nil || g.Fingerprint == "" {
+		w.mu.Unlock()
+		return value, NotFound
+	}
+	fp := g.Fingerprint
+	for _, seen := range w.obs.Targets {
+		if token := seen.Reading.Token; value.IsZero() && token.Fingerprint() == fp {
+			value = token
+		}
+	}
+	w.mu.Unlock()
+	if !value.IsZero() {
+		return value, AtHand
+	}
+	finding := NotFound
+	for _, t := range w.pol.Targets {
+		found, err := w.findAt(ctx, t.Key, fp)
+		if !found.IsZero() {
+			return found, AtHand
+		}
+		if err != nil {
+			finding = NotKnown
+		}
+	}
+	return secret.Value{}, finding
+}
+
+func (w *work) findAt(ctx context.Context, key string, fp secret.Fingerprint) (secret.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+	defer cancel()
+	return w.byKey[key].Find(ctx, fp)
+}
+
+func (w *work) prove(ctx context.Context, a Prove) {
+	value, finding := w.value(ctx, a.Generation)
+	if finding != AtHand {
+		w.proof(a.Generation, NoValue)
+		return
+	}
+	result := w.use(ctx, value)
+	w.proof(a.Generation, result)
+	if result == ProvedLive {
+		now := w.e.issuer.Now()
+		w.commit(ctx, func(r *Record) Event { return r.proved(a.Generation, now) })
+	}
+}
+
+func (w *work) proof(number uint64, result ProofResult) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Proofs[number] = Proof{At: w.e.issuer.Now(), Result: result}
+}
+
+func (w *work) proveOther(ctx context.Context, a ProveOther) {
+	w.mu.Lock()
+	token := w.obs.Targets[a.Target].Reading.Token
+	w.mu.Unlock()
+	result := w.use(ctx, token)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Others[token.Fingerprint()] = Proof{At: w.e.issuer.Now(), Result: result}
+}
+
+// use takes a token to the API once.
+func (w *work) use(ctx context.Context, token secret.Value) ProofResult {
+	_, err := w.e.issuer.Prove(ctx, token)
+	switch {
+	case err == nil:
+		return ProvedLive
+	case errors.Is(err, ErrDead):
+		return ProvedDead
+	}
+	w.e.hold(err, false)
+	w.e.log.Warn("token not proved", "slot", w.pol.Slot, "error", err)
+	return NotProved
+}
+
+// forgetTokens makes the next decision ask for a list that knows of the
+// change just made.
+func (w *work) forgetTokens() {
+	seq := w.e.mutations.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mem.seq, w.obs.Tokens = seq, nil
+}

@@ -1,0 +1,297 @@
+package rotation
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// maxLive is how many live tokens a slot may have before nothing more is
+	// issued: it bounds a loop of crashes (docs/decisions/runaway.md).
+	maxLive = 5
+	// missGap is the least time between two lists that both lack a token.
+	missGap = 10 * time.Second
+	// lookValid is how long a reading or a proof serves as ground for a
+	// revocation.
+	lookValid = time.Minute
+	// gateRetry is how long a gate stays closed before it is tried again.
+	gateRetry = time.Minute
+	// ownUse is how much later than our own proof last_used may be and still
+	// be our own use.
+	ownUse = 2 * time.Second
+	// maxUnproved is how often a token that the list calls live may fail its
+	// proof before it is replaced.
+	maxUnproved = 10
+)
+
+// Next decides what to do now: a set of actions that don't depend on each
+// other, and why. It is pure, and the only place that decides. The engine does
+// the actions, brings record and observation up to date, and asks again, until
+// the answer is a single Wait.
+//
+// Looks come before notes and notes before deeds: nothing is decided on what
+// wasn't looked at, and what was seen is committed before the world is changed.
+func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Reason) {
+	n := &pass{rec: &rec, obs: &obs, pol: &pol, now: now}
+	if rec.Revision == 0 {
+		n.rebuild()
+	} else {
+		n.requests()
+		n.discover()
+		n.keep()
+		n.targets()
+		n.retire()
+		n.issue()
+	}
+	return n.answer()
+}
+
+// pass is one call of Next.
+type pass struct {
+	rec *Record
+	obs *Observation
+	pol *Policy
+	now time.Time
+
+	looks, notes, deeds []Action
+	tokensAfter         *time.Time
+	accountAfter        *time.Time
+	until               time.Time
+	reasons             [3]Reason
+}
+
+// machine orders the three machines by whose reason is told first.
+type machine int
+
+const (
+	issuing machine = iota
+	delivering
+	retiring
+)
+
+func (n *pass) answer() ([]Action, Reason) {
+	reason := AtRest
+	for _, r := range slices.Backward(n.reasons[:]) {
+		if r != "" {
+			reason = r
+		}
+	}
+	if n.tokensAfter != nil {
+		n.looks = append(n.looks, LookTokens{After: *n.tokensAfter})
+	}
+	if n.accountAfter != nil {
+		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter})
+	}
+	for _, set := range [][]Action{n.looks, n.notes, n.deeds} {
+		if len(set) > 0 {
+			return set, reason
+		}
+	}
+	return []Action{Wait{Until: n.until}}, reason
+}
+
+// wait says that a machine has nothing to do before until.
+func (n *pass) wait(m machine, until time.Time, why Reason) {
+	n.at(until)
+	if n.reasons[m] == "" {
+		n.reasons[m] = why
+	}
+}
+
+// at asks for another pass at t at the latest.
+func (n *pass) at(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	if !t.After(n.now) {
+		t = n.now.Add(time.Second) // it was tried just now, without a change
+	}
+	if n.until.IsZero() || t.Before(n.until) {
+		n.until = t
+	}
+}
+
+// held reports whether the API is not to be called now.
+func (n *pass) held() bool {
+	if !n.now.Before(n.obs.Held.Until) {
+		return false
+	}
+	n.wait(issuing, n.obs.Held.Until, n.obs.Held.Reason)
+	return true
+}
+
+func (n *pass) look(a Action) {
+	switch a.(type) {
+	case Prove, ProveOther:
+		if n.held() {
+			return
+		}
+	}
+	if !slices.Contains(n.looks, a) {
+		n.looks = append(n.looks, a)
+	}
+}
+
+func (n *pass) note(a Action) { n.notes = append(n.notes, a) }
+
+func (n *pass) deed(a Action) {
+	switch a.(type) {
+	case Issue, Revoke, Delete:
+		if n.held() {
+			return
+		}
+	}
+	n.deeds = append(n.deeds, a)
+}
+
+// haveTokens reports whether a list is at hand that was asked for at or after
+// the given time, and is no older than the sweep allows. If not, it asks.
+func (n *pass) haveTokens(after time.Time) bool {
+	if oldest := n.now.Add(-n.pol.Sweep); after.Before(oldest) {
+		after = oldest
+	}
+	if n.obs.Tokens != nil && !n.obs.Tokens.At.Before(after) {
+		return true
+	}
+	if !n.held() && (n.tokensAfter == nil || after.After(*n.tokensAfter)) {
+		n.tokensAfter = &after
+	}
+	return false
+}
+
+// haveAccount reports whether the account was ensured, at or after the given
+// time. If not, it asks.
+func (n *pass) haveAccount(after time.Time) bool {
+	if n.obs.Account != nil && !n.obs.Account.At.Before(after) {
+		return true
+	}
+	if !n.held() && (n.accountAfter == nil || after.After(*n.accountAfter)) {
+		n.accountAfter = &after
+	}
+	return false
+}
+
+func (n *pass) tokenByID(id int64) *Token {
+	for i := range n.obs.Tokens.Mine {
+		if t := &n.obs.Tokens.Mine[i]; t.ID == id && id != 0 {
+			return t
+		}
+	}
+	return nil
+}
+
+func (n *pass) tokenByLabel(label string) *Token {
+	for i := range n.obs.Tokens.Mine {
+		if t := &n.obs.Tokens.Mine[i]; t.Label == label {
+			return t
+		}
+	}
+	return nil
+}
+
+// requests applies what an operator said, and closes what was carried out.
+func (n *pass) requests() {
+	for _, r := range n.obs.Requests {
+		switch {
+		case r.ID > n.rec.Handled && r.Kind != RequestRotate:
+			n.note(Resume{Request: r.ID, Adopt: r.Kind == RequestAdopt})
+			return // the next one is looked at with the record that this one makes
+		case r.ID > n.rec.Handled:
+			return
+		case r.Kind != RequestRotate:
+			n.note(CloseRequest{Request: r.ID, Outcome: "applied"})
+		case n.rec.Intent == nil && n.rec.Again == "":
+			n.note(CloseRequest{Request: r.ID, Outcome: "issued"})
+		}
+	}
+}
+
+// discover brings the record up to what is listed under the slot's label.
+func (n *pass) discover() {
+	if !n.haveTokens(time.Time{}) {
+		return
+	}
+	for _, t := range n.obs.Tokens.Mine {
+		number, ours := ParseLabel(t.Label, n.pol.Token, n.pol.AgentID)
+		if !ours || n.rec.Intent != nil && n.rec.Intent.Generation == number {
+			continue
+		}
+		g := n.rec.generation(number)
+		switch {
+		case g == nil:
+			n.note(Discover{Token: t, Generation: number})
+		case g.TokenID == 0:
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, TokenID: t.ID})
+		case g.State == Gone && g.TokenID == t.ID && !n.obs.Tokens.At.Before(g.GoneAt):
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost})
+		}
+	}
+}
+
+// ghostState is where a token of ours goes whose value nobody has.
+func ghostState(g *Generation) State {
+	if g.Claimed {
+		return Waiting
+	}
+	return Unclaimed
+}
+
+// keep looks after the current token: is it still what the API calls live?
+func (n *pass) keep() {
+	g := n.rec.current()
+	tokens, account := n.haveTokens(time.Time{}), n.haveAccount(time.Time{})
+	if g == nil || n.rec.Lost != "" || !tokens || !account {
+		return
+	}
+	n.at(n.obs.Tokens.At.Add(n.pol.Sweep + time.Duration(fraction(n.pol.Slot)*float64(n.pol.Sweep)/8) + time.Millisecond))
+	if why := n.obs.Account.Blocked; why != "" {
+		n.wait(issuing, time.Time{}, why)
+		return
+	}
+	listed := n.tokenByID(g.TokenID)
+	switch {
+	case listed == nil:
+		n.keepMissing(g)
+	case !g.MissingAt.IsZero():
+		n.note(Miss{Generation: g.Number})
+	case !listed.Active && n.pol.BlockOnRevocation && n.rec.Blocked == "":
+		n.note(Block{Reason: RevokedByOthers})
+	case !listed.Active && n.rec.Blocked == "":
+		n.note(Lose{Reason: RevokedByOthers})
+	case listed.Expired(n.now):
+		n.note(Lose{Reason: TokenExpired})
+	}
+}
+
+// keepMissing needs two complete lists and a failed proof before it calls the
+// current token gone.
+func (n *pass) keepMissing(g *Generation) {
+	if n.obs.Tokens.At.Before(g.IssuedAt) || !n.missedTwice(g, issuing) {
+		return
+	}
+	switch proof, asked := n.obs.Proofs[g.Number]; {
+	case !asked:
+		n.look(Prove{Generation: g.Number})
+	case proof.Result == ProvedLive:
+		n.note(Miss{Generation: g.Number, At: n.now})
+	case proof.Result == NotProved:
+		n.wait(issuing, n.now.Add(missGap), APIUnavailable)
+	default:
+		n.note(Lose{Reason: TokenGone})
+	}
+}
+
+// missedTwice reports whether two complete lists, some time apart, lacked the
+// token; it takes a note of the first and asks for the second.
+func (n *pass) missedTwice(g *Generation, m machine) bool {
+	second := g.MissingAt.Add(missGap)
+	switch {
+	case g.MissingAt.IsZero():
+		n.note(Miss{Generation: g.Number, At: n.obs.Tokens.At})
+		return false
+	case n.now.Before(second):
+		n.wait(m, second, TokenGone)
+		return false
+	}
+	return n.haveTokens(second)
+}

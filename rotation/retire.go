@@ -1,0 +1,194 @@
+package rotation
+
+import "time"
+
+// retire is the retiring machine, one for each token that isn't current:
+// waiting → grace → (hold) → revoking → observing → deleting → gone.
+func (n *pass) retire() {
+	for i := range n.rec.Generations {
+		g := &n.rec.Generations[i]
+		if g.State == Live || g.State == Gone || !n.haveTokens(time.Time{}) {
+			continue
+		}
+		listed := n.tokenOf(g)
+		switch {
+		case listed == nil:
+			n.retireMissing(g)
+		case !g.MissingAt.IsZero():
+			n.note(Miss{Generation: g.Number})
+		case n.now.Before(g.RetryAt):
+			n.wait(retiring, g.RetryAt, BackOff)
+		case listed.Expired(n.now) && listed.Active:
+			n.deed(Revoke{Generation: g.Number})
+		default:
+			n.retireListed(g, listed)
+		}
+	}
+}
+
+// tokenOf finds g in the list, under its id and its label both: a token that
+// lost our label isn't ours to touch.
+func (n *pass) tokenOf(g *Generation) *Token {
+	if t := n.tokenByID(g.TokenID); t != nil && t.Label == g.Label {
+		return t
+	}
+	return nil
+}
+
+func (n *pass) retireListed(g *Generation, listed *Token) {
+	switch g.State {
+	case Unclaimed:
+		if listed.Expired(n.now) {
+			n.note(Move{Generation: g.Number, To: Observing, Reason: TokenExpired})
+			return
+		}
+		n.wait(retiring, listed.Expires, FoundUnclaimed)
+	case Waiting, Grace, Hold, Revoking:
+		if !listed.Active {
+			n.note(Move{Generation: g.Number, To: Observing, Reason: DeadAlready})
+			return
+		}
+		n.retireLive(g, listed)
+	case Observing, Deleting:
+		n.retireRevoked(g)
+	}
+}
+
+// retireMissing calls a token gone that two complete lists lacked. Nothing is
+// done to it, so no proof is asked for.
+func (n *pass) retireMissing(g *Generation) {
+	if n.missedTwice(g, retiring) && n.tokenOf(g) == nil {
+		why := DeletedByOthers
+		if g.TokenID == 0 {
+			why = NeverListed
+		}
+		n.note(Move{Generation: g.Number, To: Gone, Reason: why})
+	}
+}
+
+// retireLive brings a live token of ours to its end, and not a step further
+// than its targets allow.
+func (n *pass) retireLive(g *Generation, listed *Token) {
+	n.at(g.Expires)
+	if n.stillServed(g) {
+		if g.State != Waiting {
+			n.note(Move{Generation: g.Number, To: Waiting, Reason: StillServed})
+			return
+		}
+		n.wait(retiring, time.Time{}, StillServed)
+		return
+	}
+	if g.State == Waiting {
+		end := n.now.Add(n.pol.Schedule.Grace)
+		if g.RevokeAfter.After(end) {
+			end = g.RevokeAfter
+		}
+		n.note(Move{Generation: g.Number, To: Grace, Reason: GraceRunning, RevokeAfter: end})
+		return
+	}
+	if n.now.Before(g.RevokeAfter) {
+		n.wait(retiring, g.RevokeAfter, GraceRunning)
+		return
+	}
+	if !n.haveTokens(n.obs.Began) { // last_used and the state, as of now
+		return
+	}
+	if !n.stillUsed(g, listed) && n.mayRevoke(g) {
+		n.deed(Revoke{Generation: g.Number})
+	}
+}
+
+// stillServed reports, by what was last committed, whether a target may serve
+// g: one that serves it, one that wasn't seen yet, one that holds what isn't
+// ours.
+func (n *pass) stillServed(g *Generation) bool {
+	for _, t := range n.pol.Targets {
+		rec, known := n.rec.Targets[t.Key]
+		if !known || rec.Serves == 0 || rec.Serves == g.Number {
+			return true
+		}
+	}
+	return false
+}
+
+// mayRevoke is the gate: every target was re-read just now and serves another
+// token of ours that proves live.
+func (n *pass) mayRevoke(g *Generation) bool {
+	open := g.Claimed
+	for _, t := range n.pol.Targets {
+		if seen, ok := n.obs.Targets[t.Key]; ok && n.now.Sub(seen.At) > lookValid {
+			n.look(Read{Target: t.Key})
+			open = false
+			continue
+		}
+		s, ok := n.serving(t.Key)
+		if !ok {
+			open = false
+			continue
+		}
+		if s.Kind != Ours || s.Generation == g.Number || !n.proved(s.Generation) {
+			n.wait(retiring, n.now.Add(gateRetry), StillServed)
+			open = false
+		}
+	}
+	return open
+}
+
+// proved reports whether a generation proves live now. Where nobody has its
+// value, the list tells.
+func (n *pass) proved(number uint64) bool {
+	proof, asked := n.obs.Proofs[number]
+	if !asked || n.now.Sub(proof.At) > lookValid {
+		n.look(Prove{Generation: number})
+		return false
+	}
+	if proof.Result == NoValue {
+		g := n.rec.generation(number)
+		listed := n.tokenOf(g)
+		return listed != nil && listed.Live(n.now)
+	}
+	return proof.Result == ProvedLive
+}
+
+// stillUsed reports whether the token is kept beyond its grace, because
+// somebody but us still uses it.
+func (n *pass) stillUsed(g *Generation, listed *Token) bool {
+	s := n.pol.Schedule
+	byOthers := listed.LastUsed.After(g.ProvedAt.Add(ownUse))
+	quietAt := listed.LastUsed.Add(s.Quiet)
+	until := g.RevokeAfter.Add(s.Hold)
+	if s.HoldUntilUnused {
+		until = g.Expires
+		if until.IsZero() {
+			until = quietAt
+		}
+	}
+	if !byOthers || !n.now.Before(quietAt) || !n.now.Before(until) {
+		return false
+	}
+	if g.State != Hold {
+		n.note(Move{Generation: g.Number, To: Hold, Reason: StillUsed, HoldUntil: until})
+		return true
+	}
+	if quietAt.Before(until) {
+		until = quietAt
+	}
+	n.wait(retiring, until, StillUsed)
+	return true
+}
+
+// retireRevoked observes a revoked token, and deletes it when nobody restored
+// it.
+func (n *pass) retireRevoked(g *Generation) {
+	end := g.RevokedAt.Add(n.pol.Schedule.Observe)
+	listed := n.tokenOf(g)
+	switch {
+	case listed.Active && !n.obs.Tokens.At.Before(g.RevokedAt):
+		n.note(Move{Generation: g.Number, To: Grace, Reason: RestoredByHand,
+			RevokeAfter: n.now.Add(n.pol.Schedule.Grace)})
+	case n.now.Before(end):
+		n.wait(retiring, end, ObserveRunning)
+	case n.haveTokens(n.obs.Began):
+		n.deed(Delete{Generation: g.Number})
+	}
+}

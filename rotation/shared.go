@@ -1,0 +1,107 @@
+package rotation
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// snapshot is one complete list of the API, shared by all slots.
+type snapshot[T any] struct {
+	// at is the API's time when it was asked for.
+	at time.Time
+	// seq is the engine's count of changes when it was asked for.
+	seq   uint64
+	byKey map[string]T
+}
+
+// shared fetches a list for whoever needs it, one at a time: those who wait
+// take what the one before them brought, if it is new enough for them.
+type shared[T any] struct {
+	fetch func(context.Context) (map[string]T, error)
+	now   func() time.Time
+	seq   func() uint64
+
+	turn chan struct{} // holds one token: whoever has it may fetch
+	mu   sync.Mutex
+	last *snapshot[T]
+}
+
+func newShared[T any](now func() time.Time, seq func() uint64, fetch func(context.Context) (map[string]T, error)) *shared[T] {
+	return &shared[T]{fetch: fetch, now: now, seq: seq, turn: make(chan struct{}, 1)}
+}
+
+// get returns a list that was asked for at or after the given time, and after
+// the given number of changes.
+func (s *shared[T]) get(ctx context.Context, after time.Time, seq uint64) (*snapshot[T], error) {
+	if list := s.cached(after, seq); list != nil {
+		return list, nil
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if list := s.cached(after, seq); list != nil {
+		return list, nil
+	}
+	list := &snapshot[T]{at: s.now(), seq: s.seq()}
+	var err error
+	if list.byKey, err = s.fetch(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = list
+	return list, nil
+}
+
+func (s *shared[T]) cached(after time.Time, seq uint64) *snapshot[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil || s.last.at.Before(after) || s.last.seq < seq {
+		return nil
+	}
+	return s.last
+}
+
+// keyLocks lets one caller at a time in for each key.
+type keyLocks struct {
+	mu    sync.Mutex
+	locks map[string]*keyLock
+}
+
+type keyLock struct {
+	turn  chan struct{}
+	users int
+}
+
+// lock waits for its turn and returns what ends it.
+func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = map[string]*keyLock{}
+	}
+	l := k.locks[key]
+	if l == nil {
+		l = &keyLock{turn: make(chan struct{}, 1)}
+		k.locks[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	leave := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.locks, key)
+		}
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,36 @@
+package rotation
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// fraction is a number in [0, 1) that belongs to key: drawn once for ever, so
+// that nothing has to record it.
+func fraction(key string) float64 {
+	sum := sha256.Sum256([]byte(key))
+	return float64(binary.BigEndian.Uint64(sum[:8])>>11) / (1 << 53)
+}
+
+// spread is d or up to a quarter less, so that what began together doesn't
+// stay together.
+func spread(d time.Duration, key string) time.Duration {
+	return d - time.Duration(fraction(key)*float64(d)/4)
+}
+
+const (
+	firstBackOff   = time.Second
+	longestBackOff = 5 * time.Minute
+)
+
+// backOff is how long to wait after the given number of failures, 1 or more:
+// one second, doubled each time, five minutes at most, less a share that
+// belongs to key.
+func backOff(attempts int, key string) time.Duration {
+	d := longestBackOff
+	if attempts < 10 {
+		d = min(d, firstBackOff<<max(0, attempts-1))
+	}
+	return spread(d, key)
+}

@@ -1,0 +1,167 @@
+package rotation
+
+import (
+	"strings"
+	"time"
+)
+
+// SlotState is a slot's state in one word.
+type SlotState string
+
+// The states of a slot, as status tells them.
+const (
+	// SlotNew: nothing is recorded yet.
+	SlotNew SlotState = "new"
+	// SlotIssuing: a token is being issued, or is due and waits.
+	SlotIssuing SlotState = "issuing"
+	// SlotDelivering: some target doesn't serve the current token yet.
+	SlotDelivering SlotState = "delivering"
+	// SlotCurrent: every target serves the current token.
+	SlotCurrent SlotState = "current"
+	// SlotBlocked: a person is needed.
+	SlotBlocked SlotState = "blocked"
+)
+
+// Status is a slot as people and programs are told of it. The JSON keys are a
+// contract (design.md, "The command line"). It holds no secret.
+type Status struct {
+	Slot       string          `json:"slot"`
+	State      SlotState       `json:"state"`
+	Reason     Reason          `json:"reason"`
+	Generation uint64          `json:"generation"`
+	TokenID    int64           `json:"token_id"`
+	IssuedAt   *time.Time      `json:"issued_at"`
+	ExpiresAt  *time.Time      `json:"expires_at"`
+	NextAt     *time.Time      `json:"next_at"`
+	Next       string          `json:"next"`
+	Targets    []TargetStatus  `json:"targets"`
+	Retired    []RetiredStatus `json:"retired"`
+}
+
+// TargetStatus is one target of a Status.
+type TargetStatus struct {
+	Backend    string      `json:"backend"`
+	Path       string      `json:"path"`
+	Generation uint64      `json:"generation"`
+	State      TargetState `json:"state"`
+	Reason     Reason      `json:"reason"`
+	Since      *time.Time  `json:"since"`
+	RetryAt    *time.Time  `json:"retry_at,omitempty"`
+}
+
+// RetiredStatus is one token that is on its way out.
+type RetiredStatus struct {
+	Generation uint64     `json:"generation"`
+	TokenID    int64      `json:"token_id"`
+	State      State      `json:"state"`
+	Reason     Reason     `json:"reason"`
+	Until      *time.Time `json:"until"`
+}
+
+// Describe tells a slot's status from its record and its account's. A slot
+// without a record is new.
+func Describe(rec Record, account AccountRecord, pol Policy, now time.Time) Status {
+	s := Status{Slot: pol.Slot, Targets: []TargetStatus{}, Retired: []RetiredStatus{}}
+	if g := rec.current(); g != nil {
+		s.Generation, s.TokenID = g.Number, g.TokenID
+		s.IssuedAt, s.ExpiresAt = moment(g.IssuedAt), moment(g.Expires)
+	}
+	s.State, s.Reason = rec.describe(account, now)
+	s.soonest(rec.dueAt(pol.Schedule), "rotate")
+	s.describeTargets(&rec, &pol)
+	for i := range rec.Generations {
+		if g := &rec.Generations[i]; g.State != Live && g.State != Gone {
+			until := g.until(pol.Schedule)
+			s.Retired = append(s.Retired, RetiredStatus{Generation: g.Number, TokenID: g.TokenID,
+				State: g.State, Reason: g.Reason, Until: moment(until)})
+			s.soonest(until, g.next())
+		}
+	}
+	return s
+}
+
+func (r *Record) describe(account AccountRecord, now time.Time) (SlotState, Reason) {
+	switch {
+	case r.Revision == 0:
+		return SlotNew, NeverIssued
+	case account.Blocked != "":
+		return SlotBlocked, account.Blocked
+	case r.Blocked != "":
+		return SlotBlocked, r.Blocked
+	case r.Intent != nil:
+		return SlotIssuing, r.Intent.Reason
+	case r.Current == 0:
+		return SlotIssuing, NeverIssued
+	case r.Lost != "":
+		return SlotIssuing, r.Lost
+	case r.live(now) >= maxLive:
+		return SlotIssuing, TooManyLive
+	}
+	for _, t := range r.Targets {
+		if t.State != InStep {
+			return SlotDelivering, t.Reason
+		}
+	}
+	return SlotCurrent, AtRest
+}
+
+func (s *Status) describeTargets(rec *Record, pol *Policy) {
+	for _, t := range pol.Targets {
+		backend, path, _ := strings.Cut(t.Key, "/")
+		seen, known := rec.Targets[t.Key]
+		if !known {
+			seen.State, seen.Reason = Behind, TargetNew
+		}
+		if !known && s.State == SlotCurrent {
+			s.State, s.Reason = SlotDelivering, TargetNew
+		}
+		s.Targets = append(s.Targets, TargetStatus{Backend: backend, Path: path, Generation: seen.Serves,
+			State: seen.State, Reason: seen.Reason, Since: moment(seen.Since), RetryAt: moment(seen.RetryAt)})
+		if seen.State == Behind {
+			s.soonest(seen.RetryAt, "deliver to "+t.Key)
+		}
+	}
+}
+
+// until is when a retired token's state ends by time alone; zero when it
+// doesn't.
+func (g *Generation) until(s Schedule) time.Time {
+	switch g.State {
+	case Grace, Revoking:
+		return g.RevokeAfter
+	case Hold:
+		return g.HoldUntil
+	case Observing, Deleting:
+		return g.RevokedAt.Add(s.Observe)
+	case Unclaimed, Waiting:
+		return g.Expires
+	}
+	return time.Time{}
+}
+
+func (g *Generation) next() string {
+	switch g.State {
+	case Grace, Hold, Revoking:
+		return "revoke"
+	case Observing, Deleting:
+		return "delete"
+	}
+	return "expire"
+}
+
+// soonest keeps the earliest of what comes next.
+func (s *Status) soonest(at time.Time, what string) {
+	if at.IsZero() || s.NextAt != nil && !at.Before(*s.NextAt) {
+		return
+	}
+	s.NextAt, s.Next = moment(at), what
+}
+
+// moment is nil for the zero time.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,236 @@
+package rotation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// work is one pass under way. The actions of a set run at the same time; mu
+// guards what they share.
+type work struct {
+	e      *Engine
+	pol    *Policy
+	byKey  map[string]*backends.Target
+	mem    *memory
+	failed error // the first commit that the journal refused
+
+	mu  sync.Mutex
+	rec Record
+	obs Observation
+}
+
+func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
+	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), byKey: map[string]*backends.Target{}}
+	for _, t := range slot.Targets {
+		w.byKey[t.Key()] = t
+	}
+	rec, err := e.journal.Slot(ctx, slot.Policy.Slot)
+	if errors.Is(err, ErrNoRecord) {
+		rec, err = Record{Slot: slot.Policy.Slot}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.rec = rec
+	requests, err := e.journal.Requests(ctx, slot.Policy.Slot)
+	if err != nil {
+		return nil, err
+	}
+	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests,
+		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
+		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
+		Posted: w.mem.posted, Checked: w.mem.checked}
+	if list := e.tokens.cached(time.Time{}, w.mem.seq); list != nil {
+		w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
+	}
+	return w, nil
+}
+
+// refresh brings in what other slots learnt.
+func (w *work) refresh() { w.obs.Held = w.e.Held() }
+
+// end forgets the values that nobody needs any more.
+func (w *work) end() {
+	lossy := true
+	for _, t := range w.pol.Targets {
+		lossy = lossy && t.Lossy
+	}
+	maps.DeleteFunc(w.mem.values, func(number uint64, _ secret.Value) bool {
+		return number != w.rec.Current || !lossy && w.rec.settled()
+	})
+	maps.DeleteFunc(w.mem.posted, func(number uint64, _ time.Time) bool {
+		return w.rec.Intent == nil || w.rec.Intent.Generation != number
+	})
+}
+
+// do runs the actions of one set at the same time and waits for all.
+func (w *work) do(ctx context.Context, actions []Action) error {
+	if len(actions) == 1 {
+		w.act(ctx, actions[0])
+		return w.failure(ctx)
+	}
+	var all sync.WaitGroup
+	for _, a := range actions {
+		all.Go(func() { w.act(ctx, a) })
+	}
+	all.Wait()
+	return w.failure(ctx)
+}
+
+func (w *work) failure(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return w.failed
+	}
+	return ctx.Err()
+}
+
+func (w *work) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		w.failed = err
+	}
+}
+
+// commit applies a transition to a copy of the record and stores it with its
+// event. It returns false, and ends the pass, when the journal refuses.
+func (w *work) commit(ctx context.Context, change func(*Record) Event) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return false
+	}
+	rec := w.rec.clone()
+	event := change(&rec)
+	event.At, event.Slot = w.e.issuer.Now(), rec.Slot
+	if event.Actor == "" {
+		event.Actor = actorAgent
+	}
+	stored, err := w.e.journal.Commit(ctx, rec, event)
+	if err != nil {
+		w.failed = fmt.Errorf("commit %s of %s: %w", event.Act, rec.Slot, err)
+		return false
+	}
+	w.rec = stored
+	w.e.onEvent(event)
+	return true
+}
+
+func (w *work) act(ctx context.Context, a Action) {
+	now := w.e.issuer.Now()
+	switch a := a.(type) {
+	case LookTokens:
+		w.lookTokens(ctx, a)
+	case EnsureAccount:
+		w.ensureAccount(ctx, a)
+	case Read:
+		w.read(ctx, a)
+	case Check:
+		w.check(ctx, a)
+	case Find:
+		w.find(ctx, a)
+	case Prove:
+		w.prove(ctx, a)
+	case ProveOther:
+		w.proveOther(ctx, a)
+	case Issue:
+		w.issue(ctx, a)
+	case Deliver:
+		w.deliver(ctx, a)
+	case Revoke:
+		w.revoke(ctx, a)
+	case Delete:
+		w.delete(ctx, a)
+	case Resume:
+		w.resume(ctx, a)
+	case CloseRequest:
+		if err := w.e.journal.CloseRequest(ctx, a.Request, a.Outcome); err != nil {
+			w.fail(err)
+			return
+		}
+		w.closed(a.Request)
+	default:
+		w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
+	}
+}
+
+// apply carries a note out.
+func (r *Record) apply(a Action, w *work, now time.Time) Event {
+	switch a := a.(type) {
+	case Rebuild:
+		*r = Rebuilt(w.obs, *w.pol, now).clone()
+		return Event{Act: ActRebuilt, Generation: r.Current}
+	case See:
+		return r.see(a, w.pol.target(a.Target), now)
+	case Forget:
+		return r.forget(a)
+	case Discover:
+		return r.discover(a.Token, a.Generation)
+	case Intend:
+		return r.intend(a, w.e.process, now)
+	case Burn:
+		return r.burn(a)
+	case Lose:
+		return r.lose(a)
+	case Unprove:
+		return r.unprove(a, now)
+	case Miss:
+		return r.miss(a)
+	case Move:
+		return r.move(a, now)
+	case Block:
+		return r.block(a)
+	}
+	return Event{}
+}
+
+func (p *Policy) target(key string) TargetPolicy {
+	for _, t := range p.Targets {
+		if t.Key == key {
+			return t
+		}
+	}
+	return TargetPolicy{Key: key}
+}
+
+func (w *work) closed(id int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := w.obs.Requests[:0:0]
+	for _, r := range w.obs.Requests {
+		if r.ID != id {
+			open = append(open, r)
+		}
+	}
+	w.obs.Requests = open
+}
+
+func (w *work) resume(ctx context.Context, a Resume) {
+	if err := w.e.resumeAccount(ctx, w.pol); err != nil {
+		w.fail(err)
+		return
+	}
+	actor := actorAgent
+	for _, r := range w.obs.Requests {
+		if r.ID == a.Request {
+			actor = r.Actor
+		}
+	}
+	w.commit(ctx, func(r *Record) Event {
+		event := r.resume(a)
+		event.Actor = actor
+		return event
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.obs.Account = nil
+}
