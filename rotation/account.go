@@ -86,7 +86,7 @@ func (s AccountSpec) key() string {
 
 // ensure brings the slot's account to where tokens can be issued, one caller
 // at a time for each account.
-func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time, seq uint64) (AccountSeen, error) {
+func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (AccountSeen, error) {
 	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
 	if err != nil {
 		return AccountSeen{}, err
@@ -106,7 +106,7 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time, seq u
 		after = second
 	}
 	for {
-		list, err := e.accounts.get(ctx, after, seq)
+		list, err := e.accounts.get(ctx, after, e.accountChanges.Load())
 		if err != nil {
 			e.hold(err, true)
 			return AccountSeen{At: e.issuer.Now(), RetryAt: e.heldUntil()}, ctx.Err()
@@ -117,7 +117,6 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time, seq u
 		if err != nil {
 			return AccountSeen{}, err
 		}
-		seq = e.mutations.Load()
 		if done {
 			return rec.saw(e.issuer.Now(), step), nil
 		}
@@ -171,7 +170,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 		}
 	}
 	made, err := e.issuer.CreateAccount(ctx, pol.Account)
-	e.mutations.Add(1)
+	e.accountChanges.Store(e.mutations.Add(1))
 	if err == nil && made.ID != pol.AccountID {
 		err = &APIError{Call: "create account", Kind: ErrRefused,
 			Err: fmt.Errorf("Qualytics made the id %q of the name %q, %q was expected; choose a plainer name",
@@ -187,7 +186,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 
 func (e *Engine) updateAccount(ctx context.Context, rec *AccountRecord, pol *Policy) (bool, error) {
 	err := e.issuer.UpdateAccount(ctx, rec.UserID, pol.Account)
-	e.mutations.Add(1)
+	e.accountChanges.Store(e.mutations.Add(1))
 	if err != nil {
 		return true, e.accountFailed(ctx, rec, pol, err)
 	}

@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -22,9 +23,12 @@ func (w *work) issue(ctx context.Context, a Issue) {
 
 	issued, err := w.e.issuer.Issue(ctx, Order{UserID: a.UserID, AccountID: w.pol.AccountID,
 		Label: intent.Label, Days: w.pol.Schedule.Days()})
-	w.forgetTokens()
 	now := w.e.issuer.Now()
 	if err == nil {
+		w.changed(func(mine []Token) []Token {
+			return append(mine, Token{ID: issued.ID, Label: intent.Label, UserID: a.UserID,
+				AccountID: w.pol.AccountID, Active: true, Created: now, Expires: issued.Expires})
+		})
 		w.e.answered()
 		w.mu.Lock()
 		w.mem.values[intent.Generation] = issued.Value
@@ -33,6 +37,7 @@ func (w *work) issue(ctx context.Context, a Issue) {
 		w.commit(ctx, func(r *Record) Event { return r.issued(issued, w.pol.Schedule, now) })
 		return
 	}
+	w.changed(nil)
 	if ctx.Err() != nil {
 		return
 	}
@@ -132,9 +137,14 @@ func (w *work) revoke(ctx context.Context, a Revoke) {
 		return
 	}
 	err := w.e.issuer.Revoke(ctx, g.TokenID)
-	w.forgetTokens()
 	now := w.e.issuer.Now()
 	if err == nil {
+		w.changed(func(mine []Token) []Token {
+			for i := range mine {
+				mine[i].Active = mine[i].Active && mine[i].ID != g.TokenID
+			}
+			return mine
+		})
 		w.e.answered()
 		w.commit(ctx, func(r *Record) Event { return r.revoked(g.Number, Retired, now) })
 		return
@@ -149,9 +159,11 @@ func (w *work) delete(ctx context.Context, a Delete) {
 		return
 	}
 	err := w.e.issuer.Delete(ctx, g.TokenID)
-	w.forgetTokens()
 	now := w.e.issuer.Now()
 	if err == nil || errors.Is(err, ErrMissing) {
+		w.changed(func(mine []Token) []Token {
+			return slices.DeleteFunc(mine, func(t Token) bool { return t.ID == g.TokenID })
+		})
 		w.e.answered()
 		w.commit(ctx, func(r *Record) Event { return r.deleted(g.Number, now) })
 		return
@@ -175,6 +187,7 @@ func (w *work) decided(ctx context.Context, number uint64, to State) (Generation
 }
 
 func (w *work) retireFailed(ctx context.Context, g Generation, act Act, err error, now time.Time) {
+	w.changed(nil)
 	if ctx.Err() != nil {
 		return
 	}

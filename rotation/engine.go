@@ -55,6 +55,8 @@ type Engine struct {
 	// mutations counts the changes made to the API: a list asked for before
 	// a change is not shown to the slot that made it.
 	mutations atomic.Uint64
+	// accountChanges is mutations after the last change to an account.
+	accountChanges atomic.Uint64
 
 	mu     sync.Mutex
 	memory map[string]*memory
@@ -220,6 +222,33 @@ func (o Outcome) Settled() bool {
 		o.Record.Blocked == "" && len(o.Record.Targets) > 0 && o.Record.settled()
 }
 
+// lastAct is how long an act under way may go on when the pass is told to end:
+// a shutdown falls between two acts, if they end in time.
+const lastAct = 15 * time.Second
+
+// lingering is ctx, done only some time after ctx is.
+func lingering(ctx context.Context, linger time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var mu sync.Mutex
+	var timer *time.Timer
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if late.Err() == nil {
+			timer = time.AfterFunc(linger, cancel)
+		}
+	})
+	return late, func() {
+		stop()
+		cancel()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
 // maxSteps bounds the steps of one pass: more is a mistake in Next.
 const maxSteps = 1000
 
@@ -236,6 +265,8 @@ func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	acts, cancel := lingering(ctx, lastAct)
+	defer cancel()
 	for range maxSteps {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err()
@@ -246,7 +277,7 @@ func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account}, nil
 		}
-		if err := w.do(ctx, actions); err != nil {
+		if err := w.do(acts, actions); err != nil {
 			return Outcome{}, err
 		}
 	}

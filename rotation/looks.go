@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
@@ -23,7 +24,7 @@ func (w *work) lookTokens(ctx context.Context, a LookTokens) {
 }
 
 func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
-	seen, err := w.e.ensure(ctx, w.pol, a.After, w.mem.seq)
+	seen, err := w.e.ensure(ctx, w.pol, a.After)
 	if err != nil {
 		w.fail(err)
 		return
@@ -161,11 +162,17 @@ func (w *work) use(ctx context.Context, token secret.Value) ProofResult {
 	return NotProved
 }
 
-// forgetTokens makes the next decision ask for a list that knows of the
-// change just made.
-func (w *work) forgetTokens() {
+// changed says that the slot's own tokens were changed: lists asked for before
+// aren't shown to it any more. patch brings the list at hand up to date, where
+// the change is known; without it the next decision asks for a new one.
+func (w *work) changed(patch func(mine []Token) []Token) {
 	seq := w.e.mutations.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mem.seq, w.obs.Tokens = seq, nil
+	w.mem.seq = seq
+	if patch == nil || w.obs.Tokens == nil {
+		w.obs.Tokens = nil
+		return
+	}
+	w.obs.Tokens = &TokensSeen{At: w.e.issuer.Now(), Mine: patch(slices.Clone(w.obs.Tokens.Mine))}
 }

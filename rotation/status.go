@@ -60,13 +60,13 @@ type RetiredStatus struct {
 
 // Describe tells a slot's status from its record and its account's. A slot
 // without a record is new.
-func Describe(rec Record, account AccountRecord, pol Policy, now time.Time) Status {
+func Describe(rec Record, account AccountRecord, pol Policy) Status {
 	s := Status{Slot: pol.Slot, Targets: []TargetStatus{}, Retired: []RetiredStatus{}}
 	if g := rec.current(); g != nil {
 		s.Generation, s.TokenID = g.Number, g.TokenID
 		s.IssuedAt, s.ExpiresAt = moment(g.IssuedAt), moment(g.Expires)
 	}
-	s.State, s.Reason = rec.describe(account, now)
+	s.State, s.Reason = rec.describe(account)
 	s.soonest(rec.dueAt(pol.Schedule), "rotate")
 	s.describeTargets(&rec, &pol)
 	for i := range rec.Generations {
@@ -80,7 +80,7 @@ func Describe(rec Record, account AccountRecord, pol Policy, now time.Time) Stat
 	return s
 }
 
-func (r *Record) describe(account AccountRecord, now time.Time) (SlotState, Reason) {
+func (r *Record) describe(account AccountRecord) (SlotState, Reason) {
 	switch {
 	case r.Revision == 0:
 		return SlotNew, NeverIssued
@@ -94,8 +94,6 @@ func (r *Record) describe(account AccountRecord, now time.Time) (SlotState, Reas
 		return SlotIssuing, NeverIssued
 	case r.Lost != "":
 		return SlotIssuing, r.Lost
-	case r.live(now) >= maxLive:
-		return SlotIssuing, TooManyLive
 	}
 	for _, t := range r.Targets {
 		if t.State != InStep {

@@ -1,0 +1,214 @@
+package rotationtest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// FaultKind is what happens to one act.
+type FaultKind int
+
+// The kinds of faults.
+const (
+	// CrashBefore: the process ends before the act.
+	CrashBefore FaultKind = iota
+	// CrashAfter: the process ends after the act, and never saw its answer.
+	CrashAfter
+	// FailBefore: the act fails without having been done.
+	FailBefore
+	// FailAfter: the act is done, and its answer is an error.
+	FailAfter
+)
+
+// FaultKinds are all kinds.
+var FaultKinds = []FaultKind{CrashBefore, CrashAfter, FailBefore, FailAfter}
+
+// String names the kind.
+func (k FaultKind) String() string {
+	return [...]string{"crash before", "crash after", "fail before", "fail after"}[k]
+}
+
+// errCrashed is what everything answers to a process that has ended.
+var errCrashed = errors.New("this process has crashed")
+
+// Script counts the acts of an agent, calls of the API, reads and writes of
+// stores, commits of the journal, and lets the planned ones go wrong.
+type Script struct {
+	mu      sync.Mutex
+	count   int
+	plan    map[int]FaultKind
+	crashed bool
+	names   []string
+	// After is called after each act that reached the world; may be nil.
+	After func()
+}
+
+// NewScript plans faults by the number of the act, from 1.
+func NewScript(plan map[int]FaultKind) *Script { return &Script{plan: plan} }
+
+// Count is how many acts there were; Names tells what they were.
+func (s *Script) Count() int { s.mu.Lock(); defer s.mu.Unlock(); return s.count }
+
+// Names are the acts in order.
+func (s *Script) Names() []string { s.mu.Lock(); defer s.mu.Unlock(); return s.names }
+
+// Crashed reports whether the process has ended, and lets the next one begin.
+func (s *Script) Crashed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.crashed
+	s.crashed = false
+	return was
+}
+
+// act does one act under the plan. before and after are the errors of a
+// failure before and after the act.
+func (s *Script) act(name string, do func() error, before, after error) error {
+	s.mu.Lock()
+	if s.crashed {
+		s.mu.Unlock()
+		return errCrashed
+	}
+	s.count++
+	s.names = append(s.names, name)
+	kind, planned := s.plan[s.count]
+	if planned && kind == CrashBefore {
+		s.crashed = true
+	}
+	s.mu.Unlock()
+	switch {
+	case planned && kind == CrashBefore:
+		return errCrashed
+	case planned && kind == FailBefore:
+		return before
+	}
+	err := do()
+	if s.After != nil {
+		s.After()
+	}
+	switch {
+	case planned && kind == CrashAfter:
+		s.mu.Lock()
+		s.crashed = true
+		s.mu.Unlock()
+		return errCrashed
+	case planned && kind == FailAfter && err == nil:
+		return after
+	}
+	return err
+}
+
+// faultyIssuer puts the script before an Issuer.
+type faultyIssuer struct {
+	*API
+	s *Script
+}
+
+func unreached(call string) error { return apiError(call, 0, rotation.ErrUnavailable) }
+
+func unknown(call string) error { return apiError(call, 0, rotation.ErrUnknownOutcome) }
+
+func (f faultyIssuer) call(name string, do func() error) error {
+	return f.s.act(name, do, unreached(name), unreached(name))
+}
+
+func (f faultyIssuer) mint(name string, do func() error) error {
+	return f.s.act(name, do, unreached(name), unknown(name))
+}
+
+func (f faultyIssuer) Accounts(ctx context.Context) (list []rotation.Account, err error) {
+	err = f.call("list accounts", func() error { list, err = f.API.Accounts(ctx); return err })
+	return list, err
+}
+
+func (f faultyIssuer) CreateAccount(ctx context.Context, spec rotation.AccountSpec) (made rotation.Account, err error) {
+	err = f.mint("create account", func() error { made, err = f.API.CreateAccount(ctx, spec); return err })
+	return made, err
+}
+
+func (f faultyIssuer) UpdateAccount(ctx context.Context, id int64, spec rotation.AccountSpec) error {
+	return f.call("update account", func() error { return f.API.UpdateAccount(ctx, id, spec) })
+}
+
+func (f faultyIssuer) Tokens(ctx context.Context) (list []rotation.Token, err error) {
+	err = f.call("list tokens", func() error { list, err = f.API.Tokens(ctx); return err })
+	if err != nil {
+		list = nil
+	}
+	return list, err
+}
+
+func (f faultyIssuer) Issue(ctx context.Context, order rotation.Order) (issued rotation.Issued, err error) {
+	err = f.mint("issue", func() error { issued, err = f.API.Issue(ctx, order); return err })
+	if err != nil {
+		issued = rotation.Issued{}
+	}
+	return issued, err
+}
+
+func (f faultyIssuer) Prove(ctx context.Context, value secret.Value) (id rotation.Identity, err error) {
+	err = f.call("prove", func() error { id, err = f.API.Prove(ctx, value); return err })
+	return id, err
+}
+
+func (f faultyIssuer) Revoke(ctx context.Context, id int64) error {
+	return f.call("revoke", func() error { return f.API.Revoke(ctx, id) })
+}
+
+func (f faultyIssuer) Restore(ctx context.Context, id int64) error {
+	return f.call("restore", func() error { return f.API.Restore(ctx, id) })
+}
+
+func (f faultyIssuer) Delete(ctx context.Context, id int64) error {
+	return f.call("delete", func() error { return f.API.Delete(ctx, id) })
+}
+
+// faultyJournal puts the script before the commits of a journal.
+type faultyJournal struct {
+	rotation.Journal
+	s *Script
+}
+
+var errDisk = errors.New("input/output error")
+
+func (f faultyJournal) Commit(ctx context.Context, rec rotation.Record, e rotation.Event) (stored rotation.Record, err error) {
+	err = f.s.act("commit "+string(e.Act), func() error { stored, err = f.Journal.Commit(ctx, rec, e); return err }, errDisk, errDisk)
+	return stored, err
+}
+
+func (f faultyJournal) CommitAccount(ctx context.Context, rec rotation.AccountRecord, e rotation.Event) (stored rotation.AccountRecord, err error) {
+	err = f.s.act("commit "+string(e.Act), func() error { stored, err = f.Journal.CommitAccount(ctx, rec, e); return err }, errDisk, errDisk)
+	return stored, err
+}
+
+func (f faultyJournal) CloseRequest(ctx context.Context, id int64, outcome string) error {
+	return f.s.act("close request", func() error { return f.Journal.CloseRequest(ctx, id, outcome) }, errDisk, errDisk)
+}
+
+// faultyBackend puts the script before a store. Optional interfaces of the
+// store are found through Unwrap, without the script.
+type faultyBackend struct {
+	backends.Backend
+	s *Script
+}
+
+func (f faultyBackend) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
+	err = f.s.act("put "+ref.String(), func() error { v, err = f.Backend.Put(ctx, ref, item, prev); return err },
+		&backends.Error{Op: "put", Ref: ref, Kind: backends.ErrUnavailable},
+		&backends.Error{Op: "put", Ref: ref, Kind: backends.ErrUnknownOutcome})
+	return v, err
+}
+
+func (f faultyBackend) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
+	failed := &backends.Error{Op: "get", Ref: ref, Kind: backends.ErrUnavailable}
+	err = f.s.act("get "+ref.String(), func() error { item, v, err = f.Backend.Get(ctx, ref, at); return err }, failed, failed)
+	if err != nil && !errors.Is(err, backends.ErrNotFound) {
+		item = backends.Item{}
+	}
+	return item, v, err
+}
