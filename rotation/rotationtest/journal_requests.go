@@ -1,0 +1,184 @@
+package rotationtest
+
+import (
+	"errors"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/handover-agent/handover/rotation"
+)
+
+var requestRules = []rule{
+	{"RequestComesBack", requestComesBack},
+	{"RequestNeedsKindAndSlot", requestNeedsKindAndSlot},
+	{"RequestIsOpenAtFirst", requestIsOpenAtFirst},
+	{"RequestsOfOneSlot", requestsOfOneSlot},
+	{"RequestIDsRise", requestIDsRise},
+	{"CloseRequest", closeRequest},
+	{"CloseRequestAgain", closeRequestAgain},
+	{"UnknownRequest", unknownRequest},
+	{"RequestWithBrokenText", requestWithBrokenText},
+}
+
+func ask(slot string) rotation.Request {
+	return rotation.Request{Kind: rotation.RequestRotate, Slot: slot, Reason: "leaked \"it\"", Actor: "uid 1000"}
+}
+
+func mustAsk(t *testing.T, j rotation.Journal, slot string) rotation.Request {
+	t.Helper()
+	q, err := j.AddRequest(t.Context(), ask(slot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func requests(t *testing.T, j rotation.Journal, slot string) []rotation.Request {
+	t.Helper()
+	open, err := j.Requests(t.Context(), slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open
+}
+
+func requestComesBack(t *testing.T, j rotation.Journal) {
+	added := mustAsk(t, j, slotA)
+	if added.ID <= 0 || added.At.IsZero() {
+		t.Fatalf("added %+v, want an ID and a time", added)
+	}
+	want := ask(slotA)
+	want.ID, want.At = added.ID, added.At
+	if diff := cmp.Diff(want, added); diff != "" {
+		t.Errorf("added (-want +got):\n%s", diff)
+	}
+	got, err := j.Request(t.Context(), added.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]rotation.Request{want}, requests(t, j, slotA)); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+}
+
+func requestNeedsKindAndSlot(t *testing.T, j rotation.Journal) {
+	for _, q := range []rotation.Request{{}, {Kind: rotation.RequestResume}, {Slot: slotA}, {Kind: rotation.RequestResume, Slot: "a\xff"}} {
+		if _, err := j.AddRequest(t.Context(), q); err == nil {
+			t.Errorf("%+v was taken", q)
+		}
+	}
+	if open := requests(t, j, slotA); len(open) != 0 {
+		t.Errorf("%d requests are open, want none", len(open))
+	}
+}
+
+func requestIsOpenAtFirst(t *testing.T, j rotation.Journal) {
+	q := ask(slotA)
+	q.ID, q.ClosedAt, q.Outcome = 77, time.Unix(1, 0), "done"
+	q.At = time.Date(2026, 5, 6, 7, 8, 9, 10, time.FixedZone("east", 3600))
+	added, err := j.AddRequest(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if added.ID == 77 || !added.ClosedAt.IsZero() || added.Outcome != "" {
+		t.Errorf("added %+v, want an open request with an ID of the journal", added)
+	}
+	if !added.At.Equal(q.At) || added.At.Location() != time.UTC {
+		t.Errorf("asked at %v, want %v in UTC", added.At, q.At)
+	}
+	if open := requests(t, j, slotA); len(open) != 1 {
+		t.Errorf("%d requests are open, want 1", len(open))
+	}
+}
+
+func requestsOfOneSlot(t *testing.T, j rotation.Journal) {
+	first, other, second := mustAsk(t, j, slotA), mustAsk(t, j, slotB), mustAsk(t, j, slotA)
+	if diff := cmp.Diff([]rotation.Request{first, second}, requests(t, j, slotA)); diff != "" {
+		t.Errorf("slot A (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]rotation.Request{other}, requests(t, j, slotB)); diff != "" {
+		t.Errorf("slot B (-want +got):\n%s", diff)
+	}
+	if open := requests(t, j, "no such"); len(open) != 0 {
+		t.Errorf("an unknown slot has %d requests", len(open))
+	}
+}
+
+func requestIDsRise(t *testing.T, j rotation.Journal) {
+	var last int64
+	for range 20 {
+		q := mustAsk(t, j, slotA)
+		if q.ID <= last {
+			t.Fatalf("ID %d after %d", q.ID, last)
+		}
+		last = q.ID
+		if err := j.CloseRequest(t.Context(), q.ID, "done"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func closeRequest(t *testing.T, j rotation.Journal) {
+	first, second := mustAsk(t, j, slotA), mustAsk(t, j, slotA)
+	if err := j.CloseRequest(t.Context(), first.ID, "generation 4 issued"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]rotation.Request{second}, requests(t, j, slotA)); diff != "" {
+		t.Errorf("open (-want +got):\n%s", diff)
+	}
+	got, err := j.Request(t.Context(), first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ClosedAt.IsZero() || got.ClosedAt.Location() != time.UTC || got.Outcome != "generation 4 issued" {
+		t.Errorf("closed at %v with %q", got.ClosedAt, got.Outcome)
+	}
+}
+
+func closeRequestAgain(t *testing.T, j rotation.Journal) {
+	q := mustAsk(t, j, slotA)
+	if err := j.CloseRequest(t.Context(), q.ID, "first"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := j.Request(t.Context(), q.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.CloseRequest(t.Context(), q.ID, "second"); err != nil {
+		t.Errorf("closing again: %v, want nil", err)
+	}
+	if after, err := j.Request(t.Context(), q.ID); err != nil || !cmp.Equal(before, after) {
+		t.Errorf("closing again changed it (%v):\n%s", err, cmp.Diff(before, after))
+	}
+}
+
+func unknownRequest(t *testing.T, j rotation.Journal) {
+	mustAsk(t, j, slotA)
+	for _, id := range []int64{-1, 0, 99} {
+		if _, err := j.Request(t.Context(), id); !errors.Is(err, rotation.ErrNoRecord) {
+			t.Errorf("request %d: %v, want ErrNoRecord", id, err)
+		}
+		if err := j.CloseRequest(t.Context(), id, "done"); !errors.Is(err, rotation.ErrNoRecord) {
+			t.Errorf("close request %d: %v, want ErrNoRecord", id, err)
+		}
+	}
+}
+
+func requestWithBrokenText(t *testing.T, j rotation.Journal) {
+	q := ask(slotA)
+	q.Reason = "typed\xff\x00"
+	added, err := j.AddRequest(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := j.Request(t.Context(), added.ID)
+	if err != nil || !utf8.ValidString(got.Reason) || got.Reason != added.Reason {
+		t.Errorf("added with reason %q, read with %q, %v", added.Reason, got.Reason, err)
+	}
+}

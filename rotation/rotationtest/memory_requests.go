@@ -1,0 +1,96 @@
+package rotationtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/handover-agent/handover/rotation"
+)
+
+var errRequest = errors.New("a request needs a kind and a slot")
+
+// AddRequest implements [rotation.Journal].
+func (m *Memory) AddRequest(ctx context.Context, q rotation.Request) (rotation.Request, error) {
+	if !usable(string(q.Kind)) || !usable(q.Slot) {
+		return q, errRequest
+	}
+	err := m.write(ctx, false, func(s *store) error {
+		s.lastRequest++
+		q.ID, q.At, q.ClosedAt, q.Outcome = s.lastRequest, stampOf(q.At), time.Time{}, ""
+		q.Reason, q.Actor = clean(q.Reason), clean(q.Actor)
+		s.requests = append(s.requests, q)
+		return nil
+	})
+	return q, err
+}
+
+// Requests implements [rotation.Journal].
+func (m *Memory) Requests(ctx context.Context, slot string) ([]rotation.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	var open []rotation.Request
+	for _, q := range m.store.requests {
+		if q.Slot == slot && q.ClosedAt.IsZero() {
+			open = append(open, q)
+		}
+	}
+	return open, nil
+}
+
+// Request implements [rotation.Journal].
+func (m *Memory) Request(ctx context.Context, id int64) (rotation.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return rotation.Request{}, err
+	}
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(m.store.requests, id, byID)
+	if !ok {
+		return rotation.Request{}, fmt.Errorf("read request %d: %w", id, rotation.ErrNoRecord)
+	}
+	return m.store.requests[i], nil
+}
+
+// CloseRequest implements [rotation.Journal].
+func (m *Memory) CloseRequest(ctx context.Context, id int64, outcome string) error {
+	return m.write(ctx, true, func(s *store) error {
+		i, ok := slices.BinarySearchFunc(s.requests, id, byID)
+		if !ok {
+			return fmt.Errorf("close request %d: %w", id, rotation.ErrNoRecord)
+		}
+		if q := &s.requests[i]; q.ClosedAt.IsZero() {
+			q.ClosedAt, q.Outcome = stampOf(time.Time{}), clean(outcome)
+		}
+		return nil
+	})
+}
+
+// History implements [rotation.Journal].
+func (m *Memory) History(ctx context.Context, filter rotation.HistoryFilter) ([]rotation.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	limit := filter.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	var found []rotation.Event
+	for _, e := range slices.Backward(m.store.events) {
+		if len(found) == limit {
+			break
+		}
+		if (filter.Slot == "" || e.Slot == filter.Slot) && !e.At.Before(filter.Since) {
+			found = append(found, e)
+		}
+	}
+	slices.Reverse(found)
+	return found, nil
+}
