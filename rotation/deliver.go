@@ -154,7 +154,10 @@ func (r TargetRecord) seen(s Serving, rec *Record, t TargetPolicy, now time.Time
 	case Ours:
 		next.Serves = s.Generation
 		next.State, next.Reason = Behind, TargetOlder
-		if s.Generation == rec.Current {
+		switch {
+		case s.Reshaped:
+			next.Reason = TargetReshaped
+		case s.Generation == rec.Current:
 			next.State, next.Reason = InStep, TargetServes
 		}
 	case Nothing:

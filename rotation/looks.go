@@ -44,7 +44,7 @@ func (w *work) read(ctx context.Context, a Read) {
 	w.mem.checked[a.Target] = now
 	if err == nil {
 		delete(w.mem.unread, a.Target)
-		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: reading}
+		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: reading, Reshaped: w.reshaped(a.Target, reading)}
 		return
 	}
 	after := backends.RetryAfter(err)
@@ -55,6 +55,21 @@ func (w *work) read(ctx context.Context, a Read) {
 	w.obs.Targets[a.Target] = TargetSeen{At: now, Failed: targetReason(err), RetryAt: now.Add(after)}
 	w.e.log.Warn("target not read", "slot", w.pol.Slot, "target", a.Target,
 		"reason", string(targetReason(err)), "retry_in", after, "error", err)
+}
+
+// reshaped reports whether a target that holds the current token holds it in
+// another shape than is declared now: the format or the instance's URL was
+// changed. What a lossy format holds can't be told from its shape.
+func (w *work) reshaped(key string, r backends.Reading) bool {
+	target, current := w.byKey[key], w.rec.current()
+	if !r.Present || current == nil || target.Format.Lossy() {
+		return false
+	}
+	if r.Token.IsZero() {
+		return true
+	}
+	payload, err := target.Payload(w.token(current, r.Token))
+	return err == nil && payload.Fingerprint() != r.Payload
 }
 
 func (w *work) check(ctx context.Context, a Check) {

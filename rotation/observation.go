@@ -75,6 +75,9 @@ type TargetSeen struct {
 	// RetryAt is when to try again after a failure.
 	RetryAt time.Time
 	Reading backends.Reading
+	// Reshaped: it holds the current token in another shape than is declared
+	// now.
+	Reshaped bool
 }
 
 // Proof is what using a token once told.

@@ -44,6 +44,7 @@ const (
 	TargetNew            Reason = "target_new"
 	TargetEmpty          Reason = "target_empty"
 	TargetOlder          Reason = "target_serves_another_generation"
+	TargetReshaped       Reason = "target_holds_another_shape"
 	TargetHoldsForeign   Reason = "target_holds_foreign_value"
 	TargetHoldsOther     Reason = "target_holds_other_token_of_account"
 	TargetUnreachable    Reason = "target_unreachable"

@@ -14,6 +14,8 @@ type Serving struct {
 	Kind ServingKind
 	// Generation is set for Ours.
 	Generation uint64
+	// Reshaped: it is the current one, in another shape than is declared now.
+	Reshaped bool
 	// Meta is set for Ours when the record doesn't know the generation yet.
 	Meta backends.Meta
 	// Other is the fingerprint of a token of this account that isn't ours.
@@ -47,11 +49,11 @@ func (n *pass) identify(key string, r backends.Reading) (Serving, bool) {
 		return Serving{Kind: Nothing}, true
 	}
 	if g := n.rec.byFingerprint(r.Token.Fingerprint()); g != nil {
-		return Serving{Kind: Ours, Generation: g.Number}, true
+		return n.ours(key, g.Number), true
 	}
 	for _, p := range n.rec.Targets[key].Payloads {
 		if p.Fingerprint == r.Payload {
-			return Serving{Kind: Ours, Generation: p.Generation}, true
+			return n.ours(key, p.Generation), true
 		}
 	}
 	if r.Meta.Slot == n.rec.Slot && r.Meta.Generation > 0 {
@@ -64,6 +66,11 @@ func (n *pass) identify(key string, r backends.Reading) (Serving, bool) {
 		return Serving{Kind: ForeignValue}, true
 	}
 	return n.identifyOther(key, r.Token.Fingerprint())
+}
+
+func (n *pass) ours(key string, number uint64) Serving {
+	reshaped := number == n.rec.Current && n.obs.Targets[key].Reshaped
+	return Serving{Kind: Ours, Generation: number, Reshaped: reshaped}
 }
 
 // identifyByMeta trusts metadata as far as the list bears it out: the token

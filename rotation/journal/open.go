@@ -54,7 +54,7 @@ func prepare(path string) (string, error) {
 		return "", fail(opOpen, path, nil, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
-		return "", fail(opOpen, path, ErrReadOnly, err)
+		return "", fail(opOpen, path, nil, err)
 	}
 	real, err := resolve(path)
 	if err != nil {
