@@ -92,14 +92,20 @@ type Backend interface {
 	//
 	// It MUST be idempotent by the payload's fingerprint: where the current
 	// payload is the same already, no new version is made, the metadata is
-	// brought up to date, and the current Version is returned.
+	// brought up to date, and the current Version is returned, whatever prev
+	// says. So a Put whose answer was lost can be repeated as it was.
 	//
 	// prev is the Version that the caller last saw, Absent for none. A
 	// backend with Properties.CompareAndSet MUST refuse with Conflict when
 	// the place has moved on since; others ignore prev.
 	//
-	// A ctx that is done already MUST change nothing. When the driver can't
-	// know whether the write took place, the kind is UnknownOutcome.
+	// A ctx that is done already MUST change nothing, and the error unwraps
+	// to the ctx's. When the driver can't know whether the write took place,
+	// the kind is UnknownOutcome.
+	//
+	// A payload larger than Properties.MaxPayload, a path that leaves the
+	// backend's root, and bytes that the store can't give back unchanged MUST
+	// be refused with Invalid, and change nothing.
 	//
 	// After a Put, Get at Previous MUST find the replaced value where
 	// Properties.Versions is true.
@@ -109,7 +115,8 @@ type Backend interface {
 	//
 	// Where nothing stands there, the kind MUST be NotFound, and the Version
 	// is what a Put has to expect (a store can count versions of deleted
-	// values). An unreachable store MUST NOT look like NotFound.
+	// values). So it is for a Stage that the store doesn't have. An
+	// unreachable store MUST NOT look like NotFound.
 	//
 	// Meta MUST be zero unless the store's metadata describes the very
 	// version that is returned.
@@ -120,16 +127,19 @@ type Backend interface {
 	Properties() Properties
 
 	// Close ends what the driver runs in the background and waits for it.
+	// It MUST leave no goroutine behind.
 	Close() error
 }
 
 // Stager is a Backend that can write a value beside the current one.
 type Stager interface {
-	// PutPending writes item at Pending and leaves Current alone. Like Put
-	// it is idempotent.
+	// PutPending writes item at Pending, in place of another that stands
+	// there, and MUST leave Current alone. Like Put it is idempotent: the same
+	// payload, pending or current already, makes no new version.
 	PutPending(ctx context.Context, ref Ref, item Item) (Version, error)
 	// Promote makes a pending version current if the current one is still
-	// prev, else the kind is Conflict.
+	// prev, else the kind MUST be Conflict and nothing changes. A version
+	// that is current already is no error, so Promote can be repeated.
 	Promote(ctx context.Context, ref Ref, pending, prev Version) error
 }
 
@@ -151,25 +161,26 @@ type Checker interface {
 // Remover is a Backend that can take an old version out of reach.
 type Remover interface {
 	// Remove makes one version that isn't current unreadable. A version that
-	// is gone already is no error.
+	// is gone already is no error. The current one MUST be refused with
+	// Conflict.
 	Remove(ctx context.Context, ref Ref, version Version) error
 }
 
 // Unwrapper is a Backend around another one.
 type Unwrapper interface{ Unwrap() Backend }
 
-// As finds an optional interface in b or in what b wraps.
+// As finds an optional interface of b. A wrapper has a capability exactly when
+// what it wraps has it: where both implement T, the wrapper is returned, so
+// that no call gets past it; a wrapper that lacks T lets the call through.
 func As[T any](b Backend) (T, bool) {
-	for b != nil {
-		if t, ok := b.(T); ok {
-			return t, true
-		}
-		u, ok := b.(Unwrapper)
-		if !ok {
-			break
-		}
-		b = u.Unwrap()
+	own, ok := b.(T)
+	u, wraps := b.(Unwrapper)
+	if !wraps {
+		return own, ok
 	}
-	var none T
-	return none, false
+	inner, has := As[T](u.Unwrap())
+	if has && ok {
+		return own, true
+	}
+	return inner, has
 }

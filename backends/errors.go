@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -62,8 +61,6 @@ func KindOf(err error) error {
 		return nil
 	case errors.As(err, &e) && e.Kind != nil:
 		return e.Kind
-	case errors.Is(err, context.DeadlineExceeded):
-		return ErrUnavailable
 	}
 	return ErrUnavailable
 }

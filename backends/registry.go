@@ -18,10 +18,13 @@ import (
 //	required:"true"    the key must be given
 //	default:"…"        what holds when it is left out, as the YAML would say it
 //	enum:"a|b"         the values that are allowed
+//	path:"true"        a file's path: a relative one counts from the
+//	                   declaration's base, and is rooted when Open gets it
 //
 // with fields of string, bool, int, float64, time.Duration, secret.Source, and
 // structs, pointers, slices and string-keyed maps of those. A type may have a
-// method Validate() error for what tags can't say.
+// method Validate() error for what tags can't say. It may join errors; one that
+// begins with a key's name ("auth.token is missing …") is shown at that key.
 type Driver struct {
 	// Type is the value of `type:` in the declaration.
 	Type string

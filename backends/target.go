@@ -42,11 +42,11 @@ func (t *Target) Key() string { return t.Ref.String() }
 // Read looks at one stage. "Nothing there" is a Reading, not an error.
 func (t *Target) Read(ctx context.Context, at Stage) (Reading, error) {
 	item, version, err := t.Backend.Get(ctx, t.Ref, at)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(KindOf(err), ErrNotFound) {
 		return Reading{Version: version}, nil
 	}
 	if err != nil {
-		return Reading{}, t.wrap("get", err, item.Payload)
+		return Reading{}, t.wrap("get", err, KindOf(err))
 	}
 	return t.reading(item, version), nil
 }
@@ -69,6 +69,9 @@ func (t *Target) Payload(token Token) (secret.Value, error) {
 	if err != nil {
 		return secret.Value{}, t.fail("render", ErrInvalid, secret.Redact(err, token.Value))
 	}
+	if payload.IsZero() {
+		return secret.Value{}, t.fail("render", ErrInvalid, errors.New("the payload is empty"))
+	}
 	if most := t.Backend.Properties().MaxPayload; most > 0 && payload.Len() > most {
 		return secret.Value{}, t.fail("render", ErrInvalid,
 			fmt.Errorf("the payload has %d bytes, the store takes at most %d", payload.Len(), most))
@@ -79,7 +82,9 @@ func (t *Target) Payload(token Token) (secret.Value, error) {
 // Deliver puts item, reads it back and compares. prev is the Version of the
 // last Reading. When it returns nil, the target serves the payload. A read-back
 // that finds another payload is a Conflict; one that can't be done, or finds
-// nothing, is an UnknownOutcome.
+// nothing, is an UnknownOutcome, and so is a write that failed without a kind.
+// With a Stager the payload is staged first, and a Conflict leaves what stands
+// there untouched.
 func (t *Target) Deliver(ctx context.Context, item Item, prev Version) (Reading, error) {
 	if err := t.put(ctx, item, prev); err != nil {
 		return Reading{}, err
@@ -87,7 +92,7 @@ func (t *Target) Deliver(ctx context.Context, item Item, prev Version) (Reading,
 	back, err := t.Read(ctx, Current)
 	switch {
 	case err != nil:
-		return Reading{}, t.fail("read back", ErrUnknownOutcome, secret.Redact(err, item.Payload))
+		return Reading{}, t.unread(err, item.Payload)
 	case !back.Present:
 		return Reading{}, t.fail("read back", ErrUnknownOutcome, errors.New("nothing stands there after the write"))
 	case back.Payload != item.Payload.Fingerprint():
@@ -96,17 +101,45 @@ func (t *Target) Deliver(ctx context.Context, item Item, prev Version) (Reading,
 	return back, nil
 }
 
+// put writes item by the road that the backend has.
 func (t *Target) put(ctx context.Context, item Item, prev Version) error {
 	stager, ok := As[Stager](t.Backend)
 	if !ok {
 		_, err := t.Backend.Put(ctx, t.Ref, item, prev)
-		return t.wrap("put", err, item.Payload)
+		return t.wrap("put", err, writeKind(err), item.Payload)
 	}
 	pending, err := stager.PutPending(ctx, t.Ref, item)
 	if err != nil {
-		return t.wrap("stage", err, item.Payload)
+		return t.wrap("stage", err, writeKind(err), item.Payload)
 	}
-	return t.wrap("promote", stager.Promote(ctx, t.Ref, pending, prev), item.Payload)
+	err = stager.Promote(ctx, t.Ref, pending, prev)
+	return t.wrap("promote", err, writeKind(err), item.Payload)
+}
+
+// Find looks for the token with that fingerprint at every stage of the target:
+// current, pending where the backend stages, previous. It returns the zero
+// Value when every stage has answered and none holds the token (a lossy format
+// gives none back), and an error when one that might hold it could not be read:
+// unreachable isn't absent.
+func (t *Target) Find(ctx context.Context, token secret.Fingerprint) (secret.Value, error) {
+	if token == "" {
+		return secret.Value{}, nil
+	}
+	stages := []Stage{Current, Previous}
+	if _, ok := As[Stager](t.Backend); ok {
+		stages = []Stage{Current, Pending, Previous}
+	}
+	var unread error
+	for _, at := range stages {
+		found, err := t.Read(ctx, at)
+		if err != nil && unread == nil {
+			unread = err
+		}
+		if !found.Token.IsZero() && found.Token.Fingerprint() == token {
+			return found.Token, nil
+		}
+	}
+	return secret.Value{}, unread
 }
 
 // Check asks the store, where it can be asked, whether a Put would be allowed.
@@ -115,20 +148,66 @@ func (t *Target) Check(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	return t.wrap("check", checker.Check(ctx, t.Ref))
+	err := checker.Check(ctx, t.Ref)
+	return t.wrap("check", err, KindOf(err))
 }
 
-// wrap makes err an *Error of this target without a trace of the secrets.
-func (t *Target) wrap(op string, err error, secrets ...secret.Value) error {
+// writeKind is KindOf for a write: without a kind nobody knows whether it took
+// place.
+func writeKind(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Kind != nil {
+		return e.Kind
+	}
+	return ErrUnknownOutcome
+}
+
+// wrap makes err an *Error of this target without a trace of the payload or of
+// the token in it. What the driver said of operation, place and delay is kept.
+func (t *Target) wrap(op string, err, kind error, payload ...secret.Value) error {
 	if err == nil {
 		return nil
 	}
-	clean := secret.Redact(err, secrets...)
 	var e *Error
-	if errors.As(clean, &e) {
-		return clean
+	if !errors.As(err, &e) {
+		return t.fail(op, kind, t.redact(err, payload...))
 	}
-	return &Error{Op: op, Ref: t.Ref, Kind: KindOf(err), RetryAfter: RetryAfter(err), Err: clean}
+	if err == error(e) && e.Ref.String() == t.Key() && e.Kind != nil && t.redact(e, payload...) == error(e) {
+		return e
+	}
+	if e.Op != "" {
+		op = e.Op
+	}
+	return &Error{Op: op, Ref: t.Ref, Kind: kind, RetryAfter: e.RetryAfter, Err: t.redact(e.Err, payload...)}
+}
+
+// unread is the error of a write that can't be looked at. The reader's kind
+// becomes text: an error has one kind, and here it is the write's.
+func (t *Target) unread(err error, payload secret.Value) *Error {
+	cause := err
+	var e *Error
+	if errors.As(err, &e) {
+		cause = fmt.Errorf("%v", e.Kind)
+		if e.Err != nil {
+			cause = fmt.Errorf("%v: %w", e.Kind, e.Err)
+		}
+	}
+	return &Error{
+		Op: "read back", Ref: t.Ref, Kind: ErrUnknownOutcome,
+		RetryAfter: RetryAfter(err), Err: t.redact(cause, payload),
+	}
+}
+
+// redact takes out of err the token that the format finds in the payload, and
+// the payload around it.
+func (t *Target) redact(err error, payload ...secret.Value) error {
+	var secrets []secret.Value
+	for _, p := range payload {
+		if token, notFound := t.Format.Extract(p); notFound == nil {
+			secrets = append(secrets, token)
+		}
+	}
+	return secret.Redact(err, append(secrets, payload...)...)
 }
 
 func (t *Target) fail(op string, kind, cause error) *Error {

@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/handover-agent/handover/agent/config"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// Reload reads the declaration again and puts it in force: all of it or, when
+// anything is wrong, nothing. The reason of a failure also shows in status and
+// metrics until a reload succeeds. Passes under way end with the declaration
+// they began with.
+func (a *Agent) Reload(ctx context.Context) error {
+	err := a.takeIn(ctx)
+	a.mu.Lock()
+	a.loadErr = err
+	a.mu.Unlock()
+	if err != nil {
+		a.log.Error("declaration not reloaded; the old one stays in force", "error", err)
+		return err
+	}
+	return nil
+}
+
+func (a *Agent) takeIn(ctx context.Context) error {
+	if a.opt.Load == nil {
+		return errors.New("reload: this agent has nothing to read again")
+	}
+	next, err := a.opt.Load()
+	if err != nil {
+		return err
+	}
+	old := a.current()
+	if err := sameProcess(old.declaration, next); err != nil {
+		return err
+	}
+	fresh, err := open(ctx, next, a.log)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.declared, a.loadedAt, a.reload = fresh, a.pace.Now(), true
+	a.mu.Unlock()
+	for _, line := range Changes(old.policies, fresh.policies) {
+		a.log.Info("declaration changed", "change", line)
+	}
+	a.log.Info("declaration reloaded", "slots", len(fresh.slots))
+	a.wake()
+	return old.close()
+}
+
+// sameProcess refuses what can't change while the process runs.
+func sameProcess(old, next *config.Declaration) error {
+	var fixed []string
+	for _, f := range []struct {
+		key       string
+		old, next any
+	}{
+		{"agent.id", old.Agent.ID, next.Agent.ID},
+		{"agent.listen", old.Agent.Listen, next.Agent.Listen},
+		{"agent.socket", old.Agent.Socket, next.Agent.Socket},
+		{"state", old.State, next.State},
+		{"qualytics", old.Qualytics, next.Qualytics},
+	} {
+		if !reflect.DeepEqual(f.old, f.next) {
+			fixed = append(fixed, f.key)
+		}
+	}
+	if len(fixed) > 0 {
+		return fmt.Errorf("reload: %s changed; restart the agent to put that in force", strings.Join(fixed, ", "))
+	}
+	return nil
+}
+
+// Changes tells, a line each, how the slots of two declarations differ: slots
+// and targets that come and go, and settings that change.
+func Changes(old, next []rotation.Policy) []string {
+	var lines []string
+	before := map[string]rotation.Policy{}
+	for _, p := range old {
+		before[p.Slot] = p
+	}
+	for _, p := range next {
+		was, known := before[p.Slot]
+		delete(before, p.Slot)
+		if !known {
+			lines = append(lines, "new slot "+p.Slot)
+			continue
+		}
+		lines = append(lines, targetChanges(was, p)...)
+		if was.Schedule != p.Schedule {
+			lines = append(lines, "new rotation settings for "+p.Slot)
+		}
+		if !reflect.DeepEqual(was.Account, p.Account) {
+			lines = append(lines, "new role or teams for "+p.AccountID)
+		}
+	}
+	for _, p := range old {
+		if _, gone := before[p.Slot]; gone {
+			lines = append(lines, "slot "+p.Slot+" left the declaration: its tokens live on, nobody rotates them")
+		}
+	}
+	return lines
+}
+
+func targetChanges(was, is rotation.Policy) []string {
+	var lines []string
+	keys := func(p rotation.Policy) map[string]bool {
+		all := map[string]bool{}
+		for _, t := range p.Targets {
+			all[t.Key] = true
+		}
+		return all
+	}
+	before, after := keys(was), keys(is)
+	for _, t := range is.Targets {
+		if !before[t.Key] {
+			lines = append(lines, "new target "+t.Key+" of "+is.Slot)
+		}
+	}
+	for _, t := range was.Targets {
+		if !after[t.Key] {
+			lines = append(lines, "target "+t.Key+" left "+is.Slot+": the token there dies with the next rotation")
+		}
+	}
+	return lines
+}

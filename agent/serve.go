@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/agent/report"
+	"github.com/handover-agent/handover/agent/web"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	writeTimeout  = time.Minute
+	stopTimeout   = 5 * time.Second
+)
+
+// Run is the agent's life: it serves health, metrics, page and control socket,
+// and runs the passes, until ctx is done. An act under way is finished first.
+// Run fails when an address is taken, and when the journal can't be used any
+// more. It may be called once.
+func (a *Agent) Run(ctx context.Context) error {
+	d := a.current().declaration
+	listener, err := net.Listen("tcp", d.Agent.Listen)
+	if err != nil {
+		return fmt.Errorf("serve health, metrics and page: %w; agent.listen in the declaration names the address", err)
+	}
+	socket, err := control.Listen(d.Agent.Socket, a, a.log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	a.address.Store(listener.Addr().String())
+	a.log.Info("agent started", "agent", d.Agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
+		"listen", listener.Addr().String(), "socket", d.Agent.Socket, "journal", d.State.SQLite)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serve(ctx, listener, web.Handler(a.source())) })
+	group.Go(func() error { return socket.Serve(ctx) })
+	group.Go(func() error { return a.drive(ctx) })
+	err = group.Wait()
+	a.log.Info("agent stopped", "error", err)
+	return err
+}
+
+// Address is where health, metrics and page are served; "" before Run serves
+// them.
+func (a *Agent) Address() string {
+	address, _ := a.address.Load().(string)
+	return address
+}
+
+// serve answers at the listener until ctx is done.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout,
+		WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		stopped <- errors.Join(server.Shutdown(end), server.Close())
+	})
+	err := server.Serve(listener)
+	if stop() { // ctx isn't done: the server ended by itself
+		return fmt.Errorf("serve health, metrics and page: %w", err)
+	}
+	return <-stopped
+}
+
+func (a *Agent) source() web.Source {
+	return web.Source{Alive: a.failure, Ready: a.isReady, Status: a.Status, Metrics: a.metrics.Handler()}
+}
+
+// isReady says why the agent doesn't do its work yet, or any more.
+func (a *Agent) isReady() error {
+	if err := a.failure(); err != nil {
+		return err
+	}
+	if !a.ready.Load() {
+		return errors.New("the agent is starting or stopping")
+	}
+	return nil
+}
+
+// Status tells how the agent and its slots stand.
+func (a *Agent) Status(ctx context.Context) (report.Document, error) {
+	a.mu.Lock()
+	d, loadedAt, loadErr := a.declared, a.loadedAt, a.loadErr
+	a.mu.Unlock()
+	doc, err := report.Build(ctx, report.Source{Agent: d.declaration.Agent.ID, Version: a.opt.Version,
+		Journal: a.journal, Policies: d.policies}, a.client.Now())
+	if err != nil {
+		return doc, err
+	}
+	doc.Running = true
+	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}
+	if loadErr != nil {
+		doc.Declaration.Error = loadErr.Error()
+	}
+	if held := a.engine.Held(); held.Reason != "" {
+		doc.Held = &report.Held{Until: held.Until.UTC(), Reason: held.Reason}
+	}
+	return doc, nil
+}
+
+// snapshot is the Status for a scrape of the metrics.
+func (a *Agent) snapshot() report.Document {
+	doc, err := a.Status(context.Background())
+	if err != nil {
+		a.log.Error("status not read", "error", err)
+	}
+	return doc
+}

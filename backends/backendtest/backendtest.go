@@ -1,0 +1,139 @@
+// Package backendtest is what every driver has to pass: one subtest for each
+// MUST in the comments of [backends.Backend] and of the optional interfaces.
+//
+// A driver's test is a [Harness] and one call of [Run]. Subtests that a
+// backend's Properties make meaningless are not run; where the opposite can be
+// observed, a subtest asserts that instead (StaleVersionIsIgnored for
+// StaleVersionIsConflict, and so on).
+//
+// Not asserted: how long anything takes, what a store does with what other
+// people stored beside the agent's, and what is left after a restart of the
+// store.
+package backendtest
+
+import (
+	"testing"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// Harness is how the suite gets at a driver and at the store behind it. Open,
+// Ref, Overwrite and Delete are required. A field that is nil leaves its
+// subtest without a subject: then Without has to say why.
+type Harness struct {
+	// Open returns a backend. All backends of one test are on one store. The
+	// suite closes it.
+	Open func(t *testing.T) backends.Backend
+	// Ref returns a place where nothing was ever written, another one at each
+	// call. The suite also uses its options with other paths.
+	Ref func(t *testing.T) backends.Ref
+	// Overwrite makes payload current at ref as another hand does it: not
+	// through the driver, and without its metadata.
+	Overwrite func(t *testing.T, ref backends.Ref, payload secret.Value)
+	// Delete takes the current value at ref away as another hand does it.
+	Delete func(t *testing.T, ref backends.Ref)
+	// Denied returns a backend and a place where the store lets it neither
+	// read nor write. For DeniedIsTold.
+	Denied func(t *testing.T) (backends.Backend, backends.Ref)
+	// Unreachable returns a backend whose store can't be reached. For
+	// UnreachableIsNotNotFound.
+	Unreachable func(t *testing.T) backends.Backend
+	// AnswerLost returns a backend on the store of Open, whose writes take
+	// place and whose answers to them are lost. For
+	// LostAnswerIsUnknownOutcome.
+	AnswerLost func(t *testing.T) backends.Backend
+	// Hanging returns a backend whose store takes calls and never answers.
+	// For HangingStoreEndsWithContext.
+	Hanging func(t *testing.T) backends.Backend
+	// Escapes are paths that would leave the backend's root, or reach what is
+	// not meant for tokens, if they were taken. For PathCannotLeaveRoot.
+	Escapes []string
+	// Secrets are the credentials with which the backends were opened.
+	Secrets []secret.Value
+	// Without names subtests that this store can't be made to show, each with
+	// the reason. They are reported as skipped.
+	Without map[string]string
+}
+
+// subtest is one MUST.
+type subtest struct {
+	name string
+	run  func(t *testing.T, s *suite)
+	// when chooses by what the backend can do; nil is always.
+	when func(s *suite) bool
+	// lacks reports that the harness has no subject for it; nil is never.
+	lacks func(h Harness) bool
+}
+
+// suite is one run.
+type suite struct {
+	Harness
+	properties backends.Properties
+	stages     bool
+	describes  bool
+	checks     bool
+	removes    bool
+}
+
+// Run runs every subtest that applies to the backend that h opens.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	if h.Open == nil || h.Ref == nil || h.Overwrite == nil || h.Delete == nil {
+		t.Fatal("the harness lacks one of Open, Ref, Overwrite and Delete")
+	}
+	s := &suite{Harness: h}
+	s.look(t)
+	known := map[string]bool{}
+	for _, test := range subtests() {
+		known[test.name] = true
+		if test.when == nil || test.when(s) {
+			t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
+		}
+	}
+	for name := range h.Without {
+		if !known[name] {
+			t.Errorf("the harness does without %q, and there is no such subtest", name)
+		}
+	}
+}
+
+// look learns what the backend can do.
+func (s *suite) look(t *testing.T) {
+	b := s.Open(t)
+	s.properties = b.Properties()
+	_, s.stages = backends.As[backends.Stager](b)
+	_, s.describes = backends.As[backends.Describer](b)
+	_, s.checks = backends.As[backends.Checker](b)
+	_, s.removes = backends.As[backends.Remover](b)
+	if err := b.Close(); err != nil {
+		t.Fatalf("close an unused backend: %v", err)
+	}
+}
+
+func (s *suite) runOne(t *testing.T, test subtest) {
+	if why, ok := s.Without[test.name]; ok {
+		t.Skipf("not shown on this store: %s", why)
+	}
+	if test.lacks != nil && test.lacks(s.Harness) {
+		t.Fatalf("the harness gives no subject for %s, and Without doesn't say why", test.name)
+	}
+	test.run(t, s)
+}
+
+// subtests lists all of them, in the order in which a driver is written.
+func subtests() []subtest {
+	return concat(
+		putTests(), getTests(), metaTests(), sizeTests(), pathTests(),
+		stageTests(), describeTests(), checkTests(), removeTests(),
+		concurrencyTests(), faultTests(), lifeTests(),
+	)
+}
+
+func concat(groups ...[]subtest) []subtest {
+	var all []subtest
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
