@@ -98,7 +98,7 @@ func writable(folder *os.Root) error {
 	defer f.Close()
 	err = unix.Faccessat(int(f.Fd()), ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err != nil {
-		return &fs.PathError{Op: "write to", Path: folder.Name(), Err: err}
+		return &fs.PathError{Op: "write to", Path: filepath.Clean(folder.Name()), Err: err}
 	}
 	return nil
 }

@@ -66,13 +66,15 @@ func before(err error) error {
 	return err
 }
 
-// rootError marks that dir itself can't be opened: then nothing is known of
-// what stands in it. A dir that doesn't exist holds nothing.
+// rootError marks that dir itself is no folder: then nothing is known of what
+// stands in it. A dir that doesn't exist holds nothing.
 func rootError(err error) error {
-	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
-		return problem{backends.ErrUnavailable, fmt.Errorf("%w: dir has to be a folder", err)}
+	var errno syscall.Errno
+	numbered := errors.As(err, &errno)
+	if err == nil || numbered && errno != syscall.ENOTDIR && errno != syscall.ELOOP {
+		return err
 	}
-	return err
+	return problem{backends.ErrUnavailable, fmt.Errorf("%w: dir has to be a folder", err)}
 }
 
 // fail makes err an error of the driver.
@@ -106,13 +108,14 @@ func classify(err error) (kind error, remedy string) {
 	return backends.ErrUnavailable, ""
 }
 
-// classifyOther knows the error of os.Root for a link that leads out of the
-// folder by this: it names a path and has no number.
+// classifyOther knows the errors that os.Root makes itself by this: they name a
+// path and have no number. One is for a link that leads out of the folder, one
+// for a folder that isn't one.
 func classifyOther(err error) (kind error, remedy string) {
 	var onPath *fs.PathError
 	var onLink *os.LinkError
 	if errors.As(err, &onPath) || errors.As(err, &onLink) {
-		return backends.ErrInvalid, "no link may lead out of the folder"
+		return backends.ErrInvalid, "there has to be a folder, and no link may lead out of dir"
 	}
 	return backends.ErrUnavailable, ""
 }

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -178,6 +177,9 @@ func TestInTheWay(t *testing.T) {
 			wantKind(t, "get", err, test.kind)
 			_, err = b.Put(t.Context(), ref, backends.Item{Payload: secret.New("x")}, backends.Absent)
 			wantKind(t, "put", err, test.kind)
+			if checker, _ := backends.As[backends.Checker](b); test.name != "a huge file" {
+				wantKind(t, "check", checker.Check(t.Context(), ref), test.kind)
+			}
 			if got := read(t, outside); got != "not yours" {
 				t.Errorf("the file outside holds %q", got)
 			}
@@ -301,7 +303,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	checker, _ := backends.As[backends.Checker](b)
 	err = checker.Check(context.Background(), ref)
 	want = "check local/dbt.env: permission denied: in " + dir + ": write to " + dir + ": permission denied: " + remedy
-	if err == nil || strings.ReplaceAll(err.Error(), dir+"/.", dir) != want {
+	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -3,6 +3,7 @@ package file
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -130,7 +131,7 @@ func refuseShared(folder *os.Root) error {
 		return err
 	}
 	if info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return invalid(errors.New("others can write to the folder " + folder.Name() + ", so to the token in it: chmod o-w"))
+		return invalid(fmt.Errorf("others can write to the folder %s, so they can replace the token: chmod o-w", path.Clean(folder.Name())))
 	}
 	return nil
 }

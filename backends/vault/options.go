@@ -31,7 +31,7 @@ type Options struct {
 	Address       string        `yaml:"address" required:"true" doc:"the server's URL; plain http only to a loopback address"`
 	Namespace     string        `yaml:"namespace" doc:"the namespace that holds the mount and the login; none by default"`
 	Mount         string        `yaml:"mount" default:"secret" doc:"where the KV version 2 engine is mounted"`
-	CAFile        string        `yaml:"ca_file" doc:"a PEM file with the certificates to trust instead of the system's" path:"true"`
+	CAFile        string        `yaml:"ca_file" path:"true" doc:"a PEM file with the certificates to trust instead of the system's"`
 	TLSServerName string        `yaml:"tls_server_name" doc:"the name expected in the server's certificate, where it is not the address's"`
 	Timeout       time.Duration `yaml:"timeout" default:"10s" doc:"the longest wait for one answer"`
 	Auth          Auth          `yaml:"auth" required:"true" doc:"how the agent logs in"`

@@ -1,0 +1,147 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// checker turns what was decoded into a Declaration, and reports what only the
+// whole shows. A value that the decoder didn't understand is zero here, and
+// reported already.
+type checker struct {
+	*decoder
+	warnings []Problem
+	// taken are the places of all targets, by type and place, with the path
+	// of keys that took them.
+	taken map[string]string
+	// used are the backends that some target names.
+	used map[string]bool
+}
+
+// node is where path stands in the file, or what surrounds it.
+func (c *checker) node(path string) *yaml.Node {
+	for {
+		if p, ok := c.places[path]; ok {
+			return p.value
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+}
+
+// wrong reports an error at a path of keys.
+func (c *checker) wrong(path, format string, args ...any) {
+	c.report(c.node(path), path, format, args...)
+}
+
+// doubt adds a warning at a path of keys.
+func (c *checker) doubt(path, format string, args ...any) {
+	n := c.node(path)
+	c.warnings = append(c.warnings, Problem{
+		File: c.file, Line: n.Line, Column: n.Column, Key: path, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// line is where path stands, for a message about something else.
+func (c *checker) line(path string) int { return c.node(path).Line }
+
+func (c *checker) check(file *fileKeys) *Declaration {
+	d := &Declaration{
+		Agent:     c.agent(file.Agent),
+		State:     State{SQLite: file.State.SQLite},
+		Qualytics: c.qualytics(file.Qualytics),
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Backends)) {
+		if b := file.Backends[name]; b.ok {
+			d.Backends = append(d.Backends, Backend{
+				Name: name, Driver: b.driver, Options: b.options, Properties: b.driver.Properties(b.options),
+			})
+		}
+	}
+	c.rotationRanges("defaults.rotation", file.Defaults.Rotation)
+	for name, environment := range file.Environments {
+		c.rotationRanges("environments."+name+".rotation", environment.Rotation)
+	}
+	d.Accounts = c.accounts(file, d.Agent.ID)
+	for name := range file.Backends {
+		if !c.used[name] {
+			c.doubt("backends."+name, "no token is delivered to the backend %q; take it out, or name it in a deliver list", name)
+		}
+	}
+	return d
+}
+
+func (c *checker) agent(keys agentKeys) Agent {
+	if !c.bad["agent.listen"] && keys.Listen != "" {
+		_, port, err := net.SplitHostPort(keys.Listen)
+		if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
+			c.wrong("agent.listen", "%q is not an address to listen on; write host:port, such as 127.0.0.1:9632", keys.Listen)
+		}
+	}
+	c.atLeast("agent.drift_check", keys.DriftCheck, time.Second)
+	c.atLeast("agent.sweep", keys.Sweep, time.Second)
+	return Agent(keys)
+}
+
+// atLeast checks one of the agent's own durations.
+func (c *checker) atLeast(path string, d, least time.Duration) {
+	if d < least && !c.bad[path] && !c.bad[path[:strings.Index(path, ".")]] {
+		c.wrong(path, "%s is %s; the least is %s", lastKey(path), FormatDuration(d), FormatDuration(least))
+	}
+}
+
+func (c *checker) qualytics(keys qualyticsKeys) Qualytics {
+	q := Qualytics{
+		URL:        c.instance(keys.URL),
+		Credential: keys.Credential,
+		CAFile:     keys.CAFile,
+		Rate:       keys.Rate,
+		Timeout:    keys.Timeout,
+	}
+	if c.bad["qualytics"] {
+		return q
+	}
+	if !c.bad["qualytics.rate"] && (q.Rate < 0.1 || q.Rate > 1000) {
+		c.wrong("qualytics.rate", "\"rate\" must be 0.1 to 1000 calls per second")
+	}
+	c.atLeast("qualytics.timeout", q.Timeout, time.Second)
+	return q
+}
+
+// instance brings the instance's URL into its one form. Consumers get it as
+// it is here, so a path other than /api is an error.
+func (c *checker) instance(text string) string {
+	const path = "qualytics.url"
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		c.wrong(path, "this is not the URL of an instance; write it as https://acme.qualytics.io")
+	case u.User != nil:
+		c.wrong(path, "the URL must not hold a user or a password; the credential stands under qualytics.credential")
+	case u.RawQuery != "" || u.Fragment != "":
+		c.wrong(path, "the URL must end after the host; take out what begins with ? or #")
+	case strings.TrimSuffix(strings.Trim(u.Path, "/"), "api") != "":
+		c.wrong(path, "the URL must end after the host (or after /api), not with the path %q", u.Path)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		c.wrong(path, "plain http to another machine lets everybody on the way read the tokens; write https")
+	default:
+		return u.Scheme + "://" + u.Host
+	}
+	return ""
+}
+
+// loopback reports whether host is this machine without asking a name server.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/payload"
+)
+
+func (c *checker) targets(file *fileKeys, token string, of Token, keys []targetKeys) []Target {
+	if len(keys) == 0 && !c.bad[token+".deliver"] && !c.bad[token] {
+		c.wrong(token+".deliver", "the token is delivered nowhere; give at least one target")
+	}
+	var targets []Target
+	volatile, lossy := len(keys) > 0, len(keys) > 0
+	refs := make(map[string]string)
+	for i, k := range keys {
+		path := fmt.Sprintf("%s.deliver[%d]", token, i)
+		c.used[k.Backend] = true
+		backend, ok := c.backendOf(file, path, k)
+		if !ok {
+			volatile, lossy = false, false
+			c.format(path, "", k)
+			continue
+		}
+		properties := backend.driver.Properties(backend.options)
+		target := c.target(path, backend, properties, k)
+		if first, taken := refs[target.Ref.String()]; taken {
+			c.wrong(path+".path", "the token is delivered to %s already in line %d; one entry is enough", target.Ref, c.line(first))
+		} else {
+			refs[target.Ref.String()] = path
+			c.place(path, backend, target.Ref)
+		}
+		c.floor(path, of, target)
+		volatile = volatile && properties.Volatile
+		lossy = lossy && target.Format != nil && target.Format.Lossy()
+		targets = append(targets, target)
+	}
+	if volatile {
+		c.doubt(token+".deliver", "every target of this token is volatile: a restart of the machine loses the token, and a new one is issued; add a target that stays")
+	}
+	if lossy {
+		c.doubt(token+".deliver", "no target of this token gives it back: when the agent restarts in the middle of a rotation, it must issue another one; add a target in a format that keeps it")
+	}
+	return targets
+}
+
+// backendOf finds the declared backend of a target; false where there is none
+// that can be asked.
+func (c *checker) backendOf(file *fileKeys, path string, keys targetKeys) (backendKeys, bool) {
+	backend, declared := file.Backends[keys.Backend]
+	if !declared && keys.Backend != "" && !c.bad["backends"] {
+		remedy := "declare it under backends"
+		if len(file.Backends) > 0 {
+			remedy += ", or " + suggest(keys.Backend, "choose one of", slices.Sorted(maps.Keys(file.Backends)))
+		}
+		c.wrong(path+".backend", "no backend %q is declared; %s", keys.Backend, remedy)
+	}
+	return backend, declared && backend.ok
+}
+
+func (c *checker) target(path string, backend backendKeys, properties backends.Properties, keys targetKeys) Target {
+	target := Target{
+		Ref:        backends.Ref{Backend: keys.Backend, Path: keys.Path, Options: keys.options},
+		Format:     c.format(path, backend.Type, keys),
+		FormatName: keys.spec.Format,
+		Consumer:   keys.Consumer,
+		TakeOver:   keys.OnForeign == "take_over",
+	}
+	if keys.Path != "" {
+		if err := properties.Path.Check(keys.Path); err != nil {
+			c.wrong(path+".path", "%v", err)
+		}
+	}
+	if target.Format != nil && target.Format.Lossy() && !properties.Metadata {
+		c.wrong(path+".format", "the format %s doesn't give its token back, and the backend %q keeps no metadata that would tell which token stands there; choose another format or backend",
+			target.FormatName, keys.Backend)
+	}
+	if target.Consumer == "" {
+		target.Consumer = payload.Consumer(target.FormatName)
+	}
+	return target
+}
+
+// format makes the target's format; nil where its keys don't allow it, which
+// is reported.
+func (c *checker) format(path, backendType string, keys targetKeys) backends.Format {
+	spec := keys.spec
+	spec.BackendType, spec.Path = backendType, keys.Path
+	if spec.Format == "" || c.bad[path+".format"] {
+		return nil
+	}
+	format, err := payload.New(spec)
+	for _, one := range flatten(err) {
+		at, says := path+".format", one.Error()
+		var key *payload.SpecError
+		if errors.As(one, &key) {
+			at, says = path+"."+key.Key, fmt.Sprintf("%q: %s", key.Key, key.Says)
+		}
+		if !c.bad[at] {
+			c.wrong(at, "%s", says)
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	return format
+}
+
+// place sees to it that no two targets stand on one place, whatever they call
+// it: they would overwrite each other for ever.
+func (c *checker) place(path string, backend backendKeys, ref backends.Ref) {
+	if ref.Path == "" || c.bad[path+".path"] || backend.driver.Place == nil {
+		return
+	}
+	key := backend.Type + "\x00" + backend.driver.Place(backend.options, ref)
+	if first, taken := c.taken[key]; taken {
+		c.wrong(path+".path", "%s is the same place as the target in line %d; give each target a place of its own", ref, c.line(first))
+		return
+	}
+	c.taken[key] = path
+}
+
+// floor warns of a consumer that goes on with an old token for longer than the
+// grace.
+func (c *checker) floor(path string, token Token, target Target) {
+	if target.Consumer == "" {
+		return
+	}
+	floor, known := payload.Floors[target.Consumer]
+	switch {
+	case !known:
+		c.wrong(path+".consumer", "there is no consumer %q; %s", target.Consumer, suggest(target.Consumer, "choose one of", payload.Consumers()))
+	case floor > token.Schedule.Grace:
+		c.doubt(path, "the consumer %s may use an old token for %s, and the grace is %s; lengthen the grace, or tell the consumer of each rotation",
+			target.Consumer, FormatDuration(floor), FormatDuration(token.Schedule.Grace))
+	}
+}
