@@ -43,6 +43,8 @@ type Options struct {
 	// OnEvent is told of every committed event; may be nil. It must not
 	// block.
 	OnEvent func(rotation.Event)
+	// OnReady is called once the passes begin; may be nil.
+	OnReady func()
 	// Concurrency is how many passes run at the same time; 0 is 16.
 	Concurrency int
 }
@@ -93,7 +95,7 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	}()
 	d := opt.Declaration
 	process := newProcess()
-	a.metrics = metrics.New(metrics.Options{Version: opt.Version, Snapshot: a.snapshot})
+	a.metrics = metrics.New(metrics.Options{Version: opt.Version, Status: a.Status, Log: a.log})
 	a.journal, err = journal.Open(ctx, d.State.SQLite, journal.Options{Process: process, Now: a.pace.Now})
 	if err != nil {
 		return nil, err

@@ -36,6 +36,9 @@ func (a *Agent) drive(ctx context.Context) error {
 	l.adopt()
 	a.ready.Store(true)
 	defer a.ready.Store(false)
+	if a.opt.OnReady != nil {
+		a.opt.OnReady()
+	}
 	for ctx.Err() == nil && a.failure() == nil {
 		l.take()
 		l.start(ctx)

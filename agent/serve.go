@@ -39,7 +39,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent started", "agent", d.Agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
 		"listen", listener.Addr().String(), "socket", d.Agent.Socket, "journal", d.State.SQLite)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, listener, web.Handler(a.source())) })
+	group.Go(func() error { return serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
 	group.Go(func() error { return socket.Serve(ctx) })
 	group.Go(func() error { return a.drive(ctx) })
 	err = group.Wait()
@@ -71,12 +71,12 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return <-stopped
 }
 
-func (a *Agent) source() web.Source {
-	return web.Source{Alive: a.failure, Ready: a.isReady, Status: a.Status, Metrics: a.metrics.Handler()}
-}
+// Alive says why the process has to be started anew; nil when it needn't.
+func (a *Agent) Alive() error { return a.failure() }
 
-// isReady says why the agent doesn't do its work yet, or any more.
-func (a *Agent) isReady() error {
+// Ready says why the agent doesn't do its work yet, or any more; nil when it
+// does.
+func (a *Agent) Ready() error {
 	if err := a.failure(); err != nil {
 		return err
 	}
@@ -105,13 +105,4 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 		doc.Held = &report.Held{Until: held.Until.UTC(), Reason: held.Reason}
 	}
 	return doc, nil
-}
-
-// snapshot is the Status for a scrape of the metrics.
-func (a *Agent) snapshot() report.Document {
-	doc, err := a.Status(context.Background())
-	if err != nil {
-		a.log.Error("status not read", "error", err)
-	}
-	return doc
 }

@@ -1,0 +1,262 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/rotation"
+)
+
+func rotate(slot string) rotation.Request {
+	return rotation.Request{Kind: rotation.RequestRotate, Slot: slot, Reason: "leaver"}
+}
+
+func TestSubmitAndAskAgain(t *testing.T) {
+	client := control.Dial(serve(t, &agent{}).path)
+	stored, err := client.Submit(t.Context(), []rotation.Request{rotate("a@service/x"), rotate("b@service/y")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []rotation.Request{
+		{ID: 1, Kind: rotation.RequestRotate, Slot: "a@service/x", Reason: "leaver", At: began},
+		{ID: 2, Kind: rotation.RequestRotate, Slot: "b@service/y", Reason: "leaver", At: began},
+	}
+	if diff := cmp.Diff(want, stored, cmpopts.IgnoreFields(rotation.Request{}, "Actor")); diff != "" {
+		t.Error(diff)
+	}
+	again, err := client.Request(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(stored[1], again); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestActorIsThePeer: the caller's own claim has no place in the protocol.
+func TestActorIsThePeer(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	lie := rotate("a@service/x")
+	lie.Actor = "the-security-team"
+	if _, err := client.Submit(t.Context(), []rotation.Request{lie}); err != nil {
+		t.Fatal(err)
+	}
+	got, want := handler.requests()[0].Actor, "uid "+strconv.Itoa(os.Getuid())
+	if got != want && !strings.HasPrefix(got, want+" (") {
+		t.Errorf("actor = %q, want %q", got, want)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	doc, err := control.Dial(serve(t, &agent{}).path).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc.Agent != "acme-prod" || !doc.Running || !doc.Now.Equal(began) {
+		t.Errorf("document = %+v", doc)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	broken := &agent{fails: errDisk}
+	long := rotate("a/b")
+	long.Reason = strings.Repeat("x", 1025)
+	ansi := rotate("a/b")
+	ansi.Reason = "\x1b[2J"
+	tests := map[string]struct {
+		handler *agent
+		call    func(context.Context, *control.Client) error
+		status  int
+		kind    error
+		want    string
+	}{
+		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing")), 404, control.ErrNotFound, `slot "missing" is not declared`},
+		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Request(ctx, 9)
+			return err
+		}, 404, control.ErrNotFound, "request 9"},
+		"no id": {&agent{}, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Request(ctx, -1)
+			return err
+		}, 400, control.ErrInvalid, "a number from 1"},
+		"none":            {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
+		"too many":        {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
+		"no slot":         {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
+		"unknown kind":    {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
+		"long slot":       {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
+		"long reason":     {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
+		"reason in ANSI":  {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
+		"journal broken":  {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
+		"agent is ending": {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
+		"status broken": {broken, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Status(ctx)
+			return err
+		}, 500, nil, errDisk.Error()},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := test.call(t.Context(), control.Dial(serve(t, test.handler).path))
+			var refused *control.Error
+			if !errors.As(err, &refused) {
+				t.Fatalf("error = %v, want *control.Error", err)
+			}
+			if refused.Status != test.status || !strings.Contains(refused.Message, test.want) {
+				t.Errorf("error = %v, want %d with %q", err, test.status, test.want)
+			}
+			if test.kind != nil && !errors.Is(err, test.kind) {
+				t.Errorf("error %v is not %v", err, test.kind)
+			}
+			if errors.Is(err, control.ErrNoAgent) {
+				t.Error("a refusal looks like no agent")
+			}
+			if len(test.handler.requests()) != 0 {
+				t.Error("a refused submission stored something")
+			}
+		})
+	}
+}
+
+func submit(list ...rotation.Request) func(context.Context, *control.Client) error {
+	return func(ctx context.Context, c *control.Client) error {
+		_, err := c.Submit(ctx, list)
+		return err
+	}
+}
+
+func TestNoAgent(t *testing.T) {
+	stale := socketPath(t)
+	leaveStale(t, stale)
+	for name, path := range map[string]string{"no socket": socketPath(t), "a stale socket": stale, "none declared": ""} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := control.Dial(path).Status(t.Context()); !errors.Is(err, control.ErrNoAgent) {
+				t.Errorf("error = %v, want ErrNoAgent", err)
+			}
+		})
+	}
+}
+
+// TestAnAgentThatHangsUpIsNotNoAgent: it may have stored the request.
+func TestAnAgentThatHangsUpIsNotNoAgent(t *testing.T) {
+	path := socketPath(t)
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	_, err = control.Dial(path).Submit(t.Context(), []rotation.Request{rotate("a/b")})
+	if err == nil || errors.Is(err, control.ErrNoAgent) {
+		t.Errorf("error = %v, want one that isn't ErrNoAgent", err)
+	}
+}
+
+func TestClientDistrustsTheAnswer(t *testing.T) {
+	tests := map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"not JSON":        {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "read the answer"},
+		"refused in HTML": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, "502: Bad Gateway"},
+		"lost requests":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"requests": []}`)) }, "it took 0 of 1 requests"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := socketPath(t)
+			listener, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &http.Server{Handler: test.answer, ReadHeaderTimeout: time.Second}
+			go func() { _ = server.Serve(listener) }()
+			defer func() { _ = server.Close() }()
+			_, err = control.Dial(path).Submit(t.Context(), []rotation.Request{rotate("a/b")})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want %q in it", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWaitUntilAllAreClosed(t *testing.T) {
+	handler := &agent{asked: make(chan int64)}
+	client := control.Dial(serve(t, handler).path)
+	if _, err := client.Submit(t.Context(), []rotation.Request{rotate("a/1"), rotate("a/2")}); err != nil {
+		t.Fatal(err)
+	}
+	type outcome struct {
+		closed []rotation.Request
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		closed, err := client.Wait(t.Context(), []int64{1, 2}, time.Millisecond)
+		done <- outcome{closed, err}
+	}()
+	for range 3 { // open at each of these looks
+		if id := <-handler.asked; id != 1 {
+			t.Fatalf("asked for %d before 1 was closed", id)
+		}
+	}
+	handler.close(2, "applied")
+	handler.close(1, "issued")
+	for {
+		select {
+		case <-handler.asked:
+			continue
+		case got := <-done:
+			if got.err != nil || len(got.closed) != 2 || got.closed[0].Outcome != "issued" || got.closed[1].Outcome != "applied" {
+				t.Errorf("Wait = %+v, %v", got.closed, got.err)
+			}
+			return
+		}
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	handler := &agent{asked: make(chan int64)}
+	client := control.Dial(serve(t, handler).path)
+	if _, err := client.Submit(t.Context(), []rotation.Request{rotate("a/1"), rotate("a/2")}); err != nil {
+		t.Fatal(err)
+	}
+	handler.close(1, "issued")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for id := range handler.asked {
+			if id == 2 {
+				cancel()
+				return
+			}
+		}
+	}()
+	closed, err := client.Wait(ctx, []int64{1, 2}, time.Hour)
+	if !errors.Is(err, context.Canceled) || len(closed) != 1 {
+		t.Errorf("Wait = %v, %v; want the first request and the end of ctx", closed, err)
+	}
+}
+
+func TestWaitForAnUnknownRequest(t *testing.T) {
+	client := control.Dial(serve(t, &agent{}).path)
+	if _, err := client.Wait(t.Context(), []int64{7}, time.Hour); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("Wait = %v, want ErrNotFound", err)
+	}
+}

@@ -1,0 +1,79 @@
+package control_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// raw sends what no Client would send, and returns the answer's status and
+// error.
+func raw(t *testing.T, path, method, url, body string) (int, string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://agent"+url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if got := answer.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type = %q", got)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var no map[string]string
+	if err := json.Unmarshal(text, &no); err != nil || len(no) != 1 {
+		t.Errorf("the body %q is not {\"error\": …}: %v", text, err)
+	}
+	return answer.StatusCode, no["error"]
+}
+
+func TestTheDoorIsStrict(t *testing.T) {
+	const good = `{"requests": [{"kind": "rotate", "slot": "a/b"}]}`
+	tests := map[string]struct {
+		method, url, body string
+		status            int
+		want              string
+	}{
+		"an actor of one's own": {"POST", "/v1/requests", `{"requests": [{"kind": "rotate", "slot": "a/b", "actor": "root"}]}`, 400, `unknown field "actor"`},
+		"an id of one's own":    {"POST", "/v1/requests", `{"requests": [{"kind": "rotate", "slot": "a/b", "id": 7}]}`, 400, `unknown field "id"`},
+		"an unknown key":        {"POST", "/v1/requests", `{"requests": [], "force": true}`, 400, `unknown field "force"`},
+		"two objects":           {"POST", "/v1/requests", good + good, 400, "something follows"},
+		"rubbish behind":        {"POST", "/v1/requests", good + "]", 400, "something follows"},
+		"a wrong type":          {"POST", "/v1/requests", `{"requests": 7}`, 400, "read the body"},
+		"no body":               {"POST", "/v1/requests", "", 400, "read the body"},
+		"cut":                   {"POST", "/v1/requests", good[:20], 400, "read the body"},
+		"bytes":                 {"POST", "/v1/requests", "\x00\xff", 400, "read the body"},
+		"a wide body":           {"POST", "/v1/requests", `{"requests": [` + strings.Repeat(" ", 9<<20), 400, "too large"},
+		"another method":        {"DELETE", "/v1/requests", "", 404, "no DELETE /v1/requests"},
+		"another path":          {"GET", "/v2/status", "", 404, "no GET /v2/status"},
+		"an id in words":        {"GET", "/v1/requests/first", "", 400, "a number from 1"},
+		"an id out of range":    {"GET", "/v1/requests/99999999999999999999", "", 400, "a number from 1"},
+	}
+	handler := &agent{}
+	path := serve(t, handler).path
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			status, message := raw(t, path, test.method, test.url, test.body)
+			if status != test.status || !strings.Contains(message, test.want) {
+				t.Errorf("answer = %d %q, want %d with %q", status, message, test.status, test.want)
+			}
+		})
+	}
+	if stored := handler.requests(); len(stored) != 0 {
+		t.Errorf("what was refused is stored: %v", stored)
+	}
+}

@@ -1,0 +1,122 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/agent/report"
+	"github.com/handover-agent/handover/rotation"
+)
+
+var began = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+
+// agent is a Handler that keeps requests in memory. It declares every slot
+// that isn't named "missing".
+type agent struct {
+	mu     sync.Mutex
+	stored []rotation.Request
+	fails  error
+	// asked is told of every look at a request, when it isn't nil.
+	asked chan int64
+	// entered and leave hold Status up, when they aren't nil.
+	entered, leave chan struct{}
+}
+
+func (a *agent) Submit(_ context.Context, list []rotation.Request) ([]rotation.Request, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fails != nil {
+		return nil, a.fails
+	}
+	var added []rotation.Request
+	for _, r := range list {
+		if r.Slot == "missing" {
+			return nil, fmt.Errorf("%w: slot %q is not declared", control.ErrNotFound, r.Slot)
+		}
+		r.ID, r.At = int64(len(a.stored)+len(added)+1), began
+		added = append(added, r)
+	}
+	a.stored = append(a.stored, added...)
+	return added, nil
+}
+
+func (a *agent) Request(_ context.Context, id int64) (rotation.Request, error) {
+	if a.asked != nil {
+		a.asked <- id
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if id > int64(len(a.stored)) {
+		return rotation.Request{}, fmt.Errorf("request %d: %w", id, rotation.ErrNoRecord)
+	}
+	return a.stored[id-1], nil
+}
+
+func (a *agent) close(id int64, outcome string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stored[id-1].ClosedAt, a.stored[id-1].Outcome = began.Add(time.Minute), outcome
+}
+
+func (a *agent) requests() []rotation.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]rotation.Request(nil), a.stored...)
+}
+
+func (a *agent) Status(ctx context.Context) (report.Document, error) {
+	if a.entered != nil {
+		close(a.entered)
+		select {
+		case <-a.leave:
+		case <-ctx.Done():
+			return report.Document{}, ctx.Err()
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return report.Document{Agent: "acme-prod", Running: true, Now: began, Slots: []rotation.Status{}}, a.fails
+}
+
+var errDisk = errors.New("the journal's disk is full")
+
+// socketPath is short enough for every system.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "c.sock")
+}
+
+// running is a Server that serves until the test ends or stop is called, which
+// waits for it.
+type running struct {
+	path string
+	stop func() error
+}
+
+func serve(t *testing.T, handler control.Handler) running {
+	t.Helper()
+	path := socketPath(t)
+	server, err := control.Listen(path, handler, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+	})
+	return running{path: path, stop: stop}
+}

@@ -1,0 +1,146 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/handover-agent/handover/rotation"
+)
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/requests", s.submit)
+	mux.HandleFunc("GET /v1/requests/{id}", s.request)
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, fmt.Errorf("%w: there is no %s %s; is the command of another version than the agent?",
+			ErrNotFound, r.Method, r.URL.Path))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := caller(r.Context()).allowed(); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
+	var body orders
+	if err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body); err != nil {
+		s.refuse(w, r, fmt.Errorf("%w: %w", ErrInvalid, err))
+		return
+	}
+	who := caller(r.Context()).name()
+	asked, err := body.check(who)
+	if err != nil {
+		s.refuse(w, r, fmt.Errorf("%w: %w", ErrInvalid, err))
+		return
+	}
+	stored, err := s.handler.Submit(r.Context(), asked)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.log.Info("requests taken", "actor", who, "kind", string(asked[0].Kind), "count", len(stored))
+	s.answer(w, r, http.StatusCreated, requests{Requests: stored})
+}
+
+func (s *Server) request(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || id < 1 {
+		s.refuse(w, r, fmt.Errorf("%w: a request's id is a number from 1", ErrInvalid))
+		return
+	}
+	found, err := s.handler.Request(r.Context(), id)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, found)
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	doc, err := s.handler.Status(r.Context())
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, doc)
+}
+
+// check turns orders into requests of an actor. One bad order refuses all.
+func (o orders) check(who string) ([]rotation.Request, error) {
+	if len(o.Requests) == 0 || len(o.Requests) > maxOrders {
+		return nil, fmt.Errorf("there are %d requests, 1 to %d are possible", len(o.Requests), maxOrders)
+	}
+	list := make([]rotation.Request, 0, len(o.Requests))
+	for i, one := range o.Requests {
+		if err := one.check(); err != nil {
+			return nil, fmt.Errorf("request %d: %w", i+1, err)
+		}
+		list = append(list, rotation.Request{Kind: one.Kind, Slot: one.Slot, Reason: one.Reason, Actor: who})
+	}
+	return list, nil
+}
+
+func (o order) check() error {
+	switch o.Kind {
+	case rotation.RequestRotate, rotation.RequestResume, rotation.RequestAdopt:
+	default:
+		return fmt.Errorf("kind %q is not known; is the command of another version than the agent?", o.Kind)
+	}
+	switch {
+	case o.Slot == "":
+		return errors.New("it names no slot")
+	case len(o.Slot) > maxSlot:
+		return fmt.Errorf("the slot's name has %d bytes, at most %d are possible", len(o.Slot), maxSlot)
+	case len(o.Reason) > maxReason:
+		return fmt.Errorf("the reason has %d bytes, at most %d are possible", len(o.Reason), maxReason)
+	case !printable(o.Reason):
+		return errors.New("the reason holds what can't be printed: write one line of text")
+	}
+	return nil
+}
+
+func printable(text string) bool {
+	for _, r := range text {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// decode reads one JSON object and nothing after it; unknown keys are errors.
+func decode(body io.Reader, into any) error {
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("read the body: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read the body: something follows the JSON object")
+	}
+	return nil
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status := statusOf(err)
+	s.log.Warn("control call refused", "call", r.Method+" "+r.URL.Path, "status", status, "error", err)
+	s.answer(w, r, status, refusal{Error: err.Error()})
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		s.log.Debug("control answer not sent", "call", r.Method+" "+r.URL.Path, "error", err)
+	}
+}

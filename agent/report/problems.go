@@ -1,0 +1,126 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/handover-agent/handover/rotation"
+)
+
+// Problem is one thing that a person should look at, in one sentence with what
+// to do where that is known.
+type Problem struct {
+	// Slot is the slot that it is about; "" when it is about the agent.
+	Slot string
+	// Text is one line without a secret.
+	Text string
+}
+
+// credentialWarning is how long before its end the agent's own credential
+// becomes a problem: the vendor advises to renew a token 30 days before its end
+// (qualytics-api.md, "What the vendor recommends").
+const credentialWarning = 30 * 24 * time.Hour
+
+// Problems lists what a person should look at, the worst first: the agent's
+// own, then expired tokens, then blocked slots, then tokens that have to be
+// replaced, targets, unclaimed tokens. A target that is behind is none unless a
+// delivery to it failed.
+func (d Document) Problems() []Problem {
+	var ranked [4][]Problem
+	for _, status := range d.Slots {
+		for _, found := range slotProblems(status, d.Now) {
+			ranked[found.rank] = append(ranked[found.rank], Problem{Slot: status.Slot, Text: found.text})
+		}
+	}
+	return slices.Concat(append([][]Problem{d.agentProblems()}, ranked[:]...)...)
+}
+
+func (d Document) agentProblems() []Problem {
+	var list []Problem
+	if d.Held != nil {
+		text := fmt.Sprintf("calls to Qualytics wait: %s; next try %s", d.Held.Reason, Relative(&d.Held.Until, d.Now))
+		if d.Held.Reason == rotation.CredentialRefused {
+			text += "; renew the agent's credential, or give it the role Admin"
+		}
+		list = append(list, Problem{Text: text})
+	}
+	if d.Declaration != nil && d.Declaration.Error != "" {
+		list = append(list, Problem{Text: "the last reload failed, the older declaration is in force: " +
+			plain(d.Declaration.Error)})
+	}
+	if at := d.CredentialExpiresAt; at != nil && at.Sub(d.Now) < credentialWarning {
+		verb := "expires"
+		if !at.After(d.Now) {
+			verb = "expired"
+		}
+		list = append(list, Problem{Text: fmt.Sprintf("the agent's own credential %s %s: put a new one in its place",
+			verb, Relative(at, d.Now))})
+	}
+	return list
+}
+
+// The ranks of a slot's problems.
+const (
+	rankExpired = iota
+	rankBlocked
+	rankServing
+	rankUnclaimed
+)
+
+type ranked struct {
+	rank int
+	text string
+}
+
+func slotProblems(s rotation.Status, now time.Time) []ranked {
+	var list []ranked
+	add := func(rank int, format string, args ...any) {
+		list = append(list, ranked{rank, plain(fmt.Sprintf(format, args...))})
+	}
+	expired := s.ExpiresAt != nil && !s.ExpiresAt.After(now)
+	if expired {
+		add(rankExpired, "token %d (g%d) expired %s", s.TokenID, s.Generation, Relative(s.ExpiresAt, now))
+	}
+	if s.State == rotation.SlotBlocked {
+		add(rankBlocked, "blocked: %s; mend it, then: handover resume %s", s.Reason, s.Slot)
+	}
+	if !expired && s.State == rotation.SlotIssuing && slices.Contains(losses, s.Reason) {
+		add(rankServing, "token %d (g%d) has to be replaced: %s", s.TokenID, s.Generation, s.Reason)
+	}
+	for _, t := range s.Targets {
+		if text, bad := targetProblem(t, now); bad {
+			add(rankServing, "%s/%s: %s", t.Backend, t.Path, text)
+		}
+	}
+	for _, t := range s.Retired {
+		if t.State == rotation.Unclaimed {
+			add(rankUnclaimed, "token %d (g%d) is unclaimed: if it is ours, handover resume --adopt %s; else it stays until its end%s",
+				t.TokenID, t.Generation, s.Slot, ending(t.Until, now))
+		}
+	}
+	return list
+}
+
+// losses are the reasons for which a token is replaced that no longer serves.
+var losses = []rotation.Reason{rotation.ValueLost, rotation.RevokedByOthers, rotation.TokenGone,
+	rotation.TokenRefused, rotation.TokenExpired}
+
+func targetProblem(t rotation.TargetStatus, now time.Time) (string, bool) {
+	switch {
+	case t.State == rotation.Foreign:
+		return fmt.Sprintf("%s; take the value away, or declare on_foreign: take_over", t.Reason), true
+	case t.State == rotation.TargetBlocked:
+		return fmt.Sprintf("blocked: %s", t.Reason), true
+	case t.State == rotation.Behind && t.RetryAt != nil:
+		return fmt.Sprintf("behind: %s; next try %s", t.Reason, Relative(t.RetryAt, now)), true
+	}
+	return "", false
+}
+
+func ending(at *time.Time, now time.Time) string {
+	if at == nil {
+		return ", which is never"
+	}
+	return ", " + Relative(at, now)
+}
