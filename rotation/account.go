@@ -39,7 +39,7 @@ func nextAccount(rec AccountRecord, listed *Account, spec AccountSpec, listAt, n
 		return accountUnblock, DeclarationChanged
 	case rec.Blocked == AccountRefused:
 		return accountWait, AccountRefused
-	case now.Before(rec.RetryAt):
+	case rec.UserID == 0 && gone && now.Before(rec.RetryAt):
 		return accountWait, BackOff
 	case rec.UserID == 0 && gone:
 		return accountCreate, ""
@@ -61,6 +61,8 @@ func nextAccount(rec AccountRecord, listed *Account, spec AccountSpec, listAt, n
 		return accountUnblock, rec.Blocked
 	case !rec.MissingAt.IsZero():
 		return accountFound, ""
+	case rec.Applied != spec.key() && !listed.fits(spec) && now.Before(rec.RetryAt):
+		return accountReady, BackOff // its tokens don't wait for its role
 	case rec.Applied != spec.key() && !listed.fits(spec):
 		return accountUpdate, DeclarationChanged
 	case rec.Applied != spec.key():
@@ -129,7 +131,7 @@ func (r *AccountRecord) saw(now time.Time, step accountStep) AccountSeen {
 	switch {
 	case step == accountRelist:
 		seen.RetryAt = r.MissingAt.Add(missGap)
-	case now.Before(r.RetryAt):
+	case r.UserID == 0 && now.Before(r.RetryAt):
 		seen.RetryAt = r.RetryAt
 	}
 	return seen
@@ -149,7 +151,7 @@ func (e *Engine) stepAccount(ctx context.Context, rec *AccountRecord, step accou
 	case accountAdopt:
 		event.Act, rec.UserID, rec.Intended = ActFoundAccount, listed.UserID, false
 	case accountApplied:
-		event.Act, rec.Applied = ActUpdatedAccount, pol.Account.key()
+		event.Act, rec.Applied, rec.Refused = ActUpdatedAccount, pol.Account.key(), false
 	case accountMissed:
 		event.Act, rec.MissingAt = ActAccountMissing, e.issuer.Now()
 	case accountFound:
@@ -180,6 +182,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 		return true, e.accountFailed(ctx, rec, pol, err)
 	}
 	rec.UserID, rec.Created, rec.Intended, rec.Applied = made.UserID, true, false, pol.Account.key()
+	rec.Refused = false
 	rec.Attempts, rec.RetryAt = 0, time.Time{}
 	return false, e.commitAccount(ctx, rec, Event{Act: ActCreatedAccount})
 }
@@ -190,7 +193,7 @@ func (e *Engine) updateAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 	if err != nil {
 		return true, e.accountFailed(ctx, rec, pol, err)
 	}
-	rec.Applied, rec.Attempts, rec.RetryAt = pol.Account.key(), 0, time.Time{}
+	rec.Applied, rec.Refused, rec.Attempts, rec.RetryAt = pol.Account.key(), false, 0, time.Time{}
 	return false, e.commitAccount(ctx, rec, Event{Act: ActUpdatedAccount, Reason: DeclarationChanged})
 }
 
@@ -203,13 +206,18 @@ func (e *Engine) accountFailed(ctx context.Context, rec *AccountRecord, pol *Pol
 	e.hold(cause, false)
 	why, after := apiReason(cause)
 	now := e.issuer.Now()
-	if errors.Is(cause, ErrRefused) {
-		rec.Blocked, rec.Applied, why = AccountRefused, pol.Account.key(), AccountRefused
-	} else if after == 0 {
+	if after == 0 {
 		rec.Attempts++
 		after = backOff(rec.Attempts, rec.ID)
 	}
 	rec.RetryAt = now.Add(after)
+	if errors.Is(cause, ErrRefused) {
+		why, rec.Applied, rec.Refused = AccountRefused, pol.Account.key(), true
+		if rec.UserID == 0 {
+			rec.Blocked = AccountRefused
+		}
+	}
+	e.log.Error("account not as declared", "account", rec.ID, "reason", string(why), "error", cause)
 	return e.commitAccount(ctx, rec, Event{Act: ActAccountFailed, Reason: why, Detail: cause.Error()})
 }
 

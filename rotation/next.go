@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -201,7 +202,7 @@ func (n *pass) requests() {
 		case r.Kind != RequestRotate:
 			n.note(CloseRequest{Request: r.ID, Outcome: "applied"})
 		case n.rec.Intent == nil && n.rec.Again == "":
-			n.note(CloseRequest{Request: r.ID, Outcome: "issued"})
+			n.note(CloseRequest{Request: r.ID, Outcome: fmt.Sprintf("issued generation %d", n.rec.Current)})
 		}
 	}
 }

@@ -180,6 +180,8 @@ type AccountRecord struct {
 	Created bool `json:"created,omitempty"`
 	// Applied is the declaration's role and teams that were last applied.
 	Applied string `json:"applied,omitempty"`
+	// Refused: Qualytics would not take that role or those teams.
+	Refused bool `json:"refused,omitempty"`
 	// MissingAt is the first complete list that lacked it.
 	MissingAt time.Time `json:"missing_at,omitzero"`
 	// Blocked is why a person is needed; "" when none is.

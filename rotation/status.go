@@ -100,6 +100,9 @@ func (r *Record) describe(account AccountRecord) (SlotState, Reason) {
 			return SlotDelivering, t.Reason
 		}
 	}
+	if account.Refused {
+		return SlotCurrent, AccountRefused
+	}
 	return SlotCurrent, AtRest
 }
 

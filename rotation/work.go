@@ -214,17 +214,24 @@ func (w *work) closed(id int64) {
 	w.obs.Requests = open
 }
 
+// actor is who made a request.
+func (w *work) actor(id int64) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.obs.Requests {
+		if r.ID == id {
+			return r.Actor
+		}
+	}
+	return actorAgent
+}
+
 func (w *work) resume(ctx context.Context, a Resume) {
 	if err := w.e.resumeAccount(ctx, w.pol); err != nil {
 		w.fail(err)
 		return
 	}
-	actor := actorAgent
-	for _, r := range w.obs.Requests {
-		if r.ID == a.Request {
-			actor = r.Actor
-		}
-	}
+	actor := w.actor(a.Request)
 	w.commit(ctx, func(r *Record) Event {
 		event := r.resume(a)
 		event.Actor = actor
