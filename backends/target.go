@@ -172,7 +172,7 @@ func (t *Target) wrap(op string, err, kind error, payload ...secret.Value) error
 	if !errors.As(err, &e) {
 		return t.fail(op, kind, t.redact(err, payload...))
 	}
-	if err == error(e) && e.Ref.String() == t.Key() && e.Kind != nil && t.redact(e, payload...) == error(e) {
+	if err.Error() == e.Error() && e.Ref.String() == t.Key() && e.Kind != nil && t.clean(e, payload...) {
 		return e
 	}
 	if e.Op != "" {
@@ -187,15 +187,20 @@ func (t *Target) unread(err error, payload secret.Value) *Error {
 	cause := err
 	var e *Error
 	if errors.As(err, &e) {
-		cause = fmt.Errorf("%v", e.Kind)
+		cause = errors.New(e.Kind.Error())
 		if e.Err != nil {
-			cause = fmt.Errorf("%v: %w", e.Kind, e.Err)
+			cause = fmt.Errorf("%s: %w", e.Kind.Error(), e.Err)
 		}
 	}
 	return &Error{
 		Op: "read back", Ref: t.Ref, Kind: ErrUnknownOutcome,
 		RetryAfter: RetryAfter(err), Err: t.redact(cause, payload),
 	}
+}
+
+// clean reports whether err shows nothing of the payload.
+func (t *Target) clean(err error, payload ...secret.Value) bool {
+	return t.redact(err, payload...).Error() == err.Error()
 }
 
 // redact takes out of err the token that the format finds in the payload, and

@@ -43,7 +43,7 @@ func newMeta(n uint64, token secret.Value) backends.Meta {
 	return backends.Meta{
 		Slot:       "suite@service/conformance",
 		Generation: n,
-		TokenID:    1000 + int64(n),
+		TokenID:    4711,
 		Token:      token.Fingerprint(),
 		Expires:    time.Date(2031, time.March, 5, 12, 34, 56, 0, time.UTC),
 	}

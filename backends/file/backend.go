@@ -90,7 +90,7 @@ func (b *backend) put(ctx context.Context, at spot, item backends.Item) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
+	defer done(folder)
 	if err := b.sweep(at.folder, folder); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (b *backend) get(ctx context.Context, ref backends.Ref, at backends.Stage) 
 	if err != nil {
 		return backends.Item{}, rootError(err)
 	}
-	defer root.Close()
+	defer done(root)
 	name := spot.path
 	switch at {
 	case backends.Previous:
@@ -189,7 +189,7 @@ func readPayload(root *os.Root, name string) (secret.Value, error) {
 	if err != nil {
 		return secret.Value{}, err
 	}
-	defer f.Close()
+	defer done(f)
 	info, err := f.Stat()
 	if err != nil {
 		return secret.Value{}, err

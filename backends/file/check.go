@@ -39,7 +39,7 @@ func (b *backend) check(at spot) error {
 	if err != nil {
 		return rootError(err)
 	}
-	defer root.Close()
+	defer done(root)
 	if err := refuseShared(root); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func checkAbove(dir string) error {
 	if err != nil {
 		return rootError(err)
 	}
-	defer root.Close()
+	defer done(root)
 	return writable(root)
 }
 
@@ -81,7 +81,7 @@ func checkBelow(root *os.Root, below string) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
+	defer done(folder)
 	if err := refuseShared(folder); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func writable(folder *os.Root) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer done(f)
 	err = unix.Faccessat(int(f.Fd()), ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err != nil {
 		return &fs.PathError{Op: "write to", Path: filepath.Clean(folder.Name()), Err: err}

@@ -79,7 +79,7 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 // byHand writes a file as a person does: in place, with folders.
 func byHand(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -91,7 +91,7 @@ func byHand(t *testing.T, name, text string) {
 // the disk thousands of times.
 func fastDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "handover-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "handover-test-") //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}

@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,14 +64,14 @@ func (b *backend) makeRoot(a access) (*os.Root, error) {
 	dir := b.options.Dir
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // folders above dir are not the agent's own
 			return nil, rootError(err)
 		}
 		parent, err := os.OpenRoot(filepath.Dir(dir))
 		if err != nil {
 			return nil, rootError(err)
 		}
-		defer parent.Close()
+		defer done(parent)
 		made, err := newFolder(parent, filepath.Base(dir), a)
 		if err != nil {
 			return nil, rootError(err)
@@ -96,7 +97,7 @@ func takeLock(ctx context.Context, root *os.Root) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer notes.Close()
+	defer done(notes)
 	f, err := notes.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -118,6 +119,10 @@ func takeLock(ctx context.Context, root *os.Root) (*os.File, error) {
 		}
 	}
 }
+
+// done closes what was only read, or was on the disk before: nothing is lost
+// when it fails.
+func done(c io.Closer) { _ = c.Close() }
 
 // groupOf is the group of a file.
 func groupOf(info fs.FileInfo) int {

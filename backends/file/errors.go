@@ -79,7 +79,7 @@ func rootError(err error) error {
 
 // fail makes err an error of the driver.
 func (b *backend) fail(op string, ref backends.Ref, err error) error {
-	kind, remedy := classify(err)
+	remedy, kind := classify(err)
 	cause := fmt.Errorf("in %s: %w", b.options.Dir, err)
 	if remedy != "" {
 		cause = fmt.Errorf("in %s: %w: %s", b.options.Dir, err, remedy)
@@ -88,13 +88,13 @@ func (b *backend) fail(op string, ref backends.Ref, err error) error {
 }
 
 // classify is the one place where the system's errors become kinds.
-func classify(err error) (kind error, remedy string) {
+func classify(err error) (remedy string, kind error) {
 	var p problem
 	if errors.As(err, &p) {
-		return p.kind, ""
+		return "", p.kind
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return backends.ErrUnavailable, ""
+		return "", backends.ErrUnavailable
 	}
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -102,20 +102,20 @@ func classify(err error) (kind error, remedy string) {
 	}
 	for _, v := range verdicts {
 		if slices.Contains(v.errnos, errno) {
-			return v.kind, v.remedy
+			return v.remedy, v.kind
 		}
 	}
-	return backends.ErrUnavailable, ""
+	return "", backends.ErrUnavailable
 }
 
 // classifyOther knows the errors that os.Root makes itself by this: they name a
 // path and have no number. One is for a link that leads out of the folder, one
 // for a folder that isn't one.
-func classifyOther(err error) (kind error, remedy string) {
+func classifyOther(err error) (remedy string, kind error) {
 	var onPath *fs.PathError
 	var onLink *os.LinkError
 	if errors.As(err, &onPath) || errors.As(err, &onLink) {
-		return backends.ErrInvalid, "there has to be a folder, and no link may lead out of dir"
+		return "there has to be a folder, and no link may lead out of dir", backends.ErrInvalid
 	}
-	return backends.ErrUnavailable, ""
+	return "", backends.ErrUnavailable
 }

@@ -57,7 +57,7 @@ func TestClassify(t *testing.T) {
 			if errors.As(err, &onPath) && errors.Is(test.err, io.ErrUnexpectedEOF) {
 				continue // with a path and without a number it is os.Root's own error
 			}
-			kind, remedy := classify(err)
+			remedy, kind := classify(err)
 			if !errors.Is(kind, test.kind) || (remedy != "") != test.remedy {
 				t.Errorf("%T %v: kind %v with remedy %q, want %v", err, err, kind, remedy, test.kind)
 			}
@@ -79,15 +79,15 @@ func TestLinkOutIsInvalid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	defer done(root)
 	for _, name := range []string{"out", "out/passwd", "../x"} {
 		_, err := root.Open(name)
-		if kind, remedy := classify(err); !errors.Is(kind, backends.ErrInvalid) || remedy == "" {
+		if remedy, kind := classify(err); !errors.Is(kind, backends.ErrInvalid) || remedy == "" {
 			t.Errorf("open %s: %v is %v", name, err, kind)
 		}
 	}
 	err = root.Rename("out/a", "out/b")
-	if kind, _ := classify(err); !errors.Is(kind, backends.ErrInvalid) {
+	if _, kind := classify(err); !errors.Is(kind, backends.ErrInvalid) {
 		t.Errorf("rename: %v is %v", err, kind)
 	}
 }

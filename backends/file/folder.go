@@ -66,7 +66,7 @@ func fillFolder(folder *os.Root, fresh string, at spot, payload secret.Value) er
 	if err != nil {
 		return err
 	}
-	defer version.Close()
+	defer done(version)
 	if err := createFile(version, at.name, payload.Reveal(), at.access); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // is called.
 func holdLock(t *testing.T, dir string) (release func()) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, ".handover/lock"), os.O_RDWR, 0)
+	f, err := os.OpenFile(filepath.Join(dir, ".handover/lock"), os.O_RDWR, 0) //nolint:gosec // a file of the test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +93,11 @@ func TestPutWaitsForItsTurn(t *testing.T) {
 func TestCheckAsksBeforeAnythingIsMade(t *testing.T) {
 	public := publicDir(t)
 	open := filepath.Join(public, "open")
-	if err := os.Mkdir(open, 0o755); err != nil {
+	if err := os.Mkdir(open, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	closed := filepath.Join(public, "closed")
-	if err := os.Mkdir(closed, 0o555); err != nil {
+	if err := os.Mkdir(closed, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 {

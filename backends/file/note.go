@@ -71,7 +71,7 @@ func (b *backend) note(root *os.Root, path string, current secret.Fingerprint, i
 	if err != nil {
 		return err
 	}
-	defer notes.Close()
+	defer done(notes)
 	if err := b.sweep(reserved, notes); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func readNote(root *os.Root, path string) (note, error) {
 	if err != nil {
 		return note{}, err
 	}
-	defer f.Close()
+	defer done(f)
 	text, err := io.ReadAll(io.LimitReader(f, maxNote))
 	if err != nil {
 		return note{}, err

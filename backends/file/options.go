@@ -91,7 +91,7 @@ func accessOf(o Options, t TargetOptions) (access, error) {
 	if t.Mode == 0 {
 		t.Mode = 0o600
 	}
-	a := access{mode: fs.FileMode(t.Mode), gid: -1}
+	a := access{mode: fs.FileMode(t.Mode) & allowedBits, gid: -1} //nolint:gosec // checked below
 	if err := checkMode(t.Mode, t.Group); err != nil {
 		return a, err
 	}

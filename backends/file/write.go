@@ -101,7 +101,7 @@ func makeFolder(root *os.Root, below string, a access) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer parent.Close()
+	defer done(parent)
 	return newFolder(parent, path.Base(below), a)
 }
 

@@ -2,6 +2,7 @@ package mem_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -157,7 +158,7 @@ func TestOnlyWhatStandsIsKept(t *testing.T) {
 		t.Error("a store without versions rolled back")
 	}
 	_, _, err := b.Get(t.Context(), ref, backends.Previous)
-	if got := backends.KindOf(err); got != backends.ErrNotFound {
+	if !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("previous: %v", err)
 	}
 }
@@ -165,12 +166,12 @@ func TestOnlyWhatStandsIsKept(t *testing.T) {
 func TestEmptyPayloadIsInvalid(t *testing.T) {
 	b := mem.New(mem.LikeAWS()).Backend()
 	_, err := b.Put(t.Context(), backends.Ref{Path: "a"}, backends.Item{}, backends.Absent)
-	if backends.KindOf(err) != backends.ErrInvalid {
+	if !errors.Is(err, backends.ErrInvalid) {
 		t.Errorf("put: %v", err)
 	}
 	stager, _ := backends.As[backends.Stager](b)
 	_, err = stager.PutPending(t.Context(), backends.Ref{Path: "a"}, backends.Item{})
-	if backends.KindOf(err) != backends.ErrInvalid {
+	if !errors.Is(err, backends.ErrInvalid) {
 		t.Errorf("stage: %v", err)
 	}
 }
@@ -189,7 +190,7 @@ func TestPromoteOfWhatIsGone(t *testing.T) {
 	}
 	for _, pending := range []backends.Version{v, backends.Absent} {
 		err = stager.Promote(t.Context(), ref, pending, backends.Absent)
-		if backends.KindOf(err) != backends.ErrConflict {
+		if !errors.Is(err, backends.ErrConflict) {
 			t.Errorf("promote %q: %v", pending, err)
 		}
 	}
