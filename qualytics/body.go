@@ -90,8 +90,8 @@ func atEnd(decoder *json.Decoder) error {
 // some JSON. Any other body is no answer of the API: a web page of a proxy
 // with status 200 must not count as a revocation.
 func nothing(r io.Reader) error {
-	var any json.RawMessage
-	if err := decode(r, &any); err != io.EOF {
+	var ignored json.RawMessage
+	if err := decode(r, &ignored); !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil

@@ -20,9 +20,9 @@ import (
 )
 
 // instance is a simulated instance, and a client with an Admin's token on it.
-func instance(t *testing.T, options sim.Options, change func(*qualytics.Options, *sim.Server)) (*qualytics.Client, *sim.Server) {
+func instance(t *testing.T, change func(*qualytics.Options, *sim.Server)) (*qualytics.Client, *sim.Server) {
 	t.Helper()
-	s, err := sim.New(options)
+	s, err := sim.New(sim.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +81,12 @@ func want(t *testing.T, what string, err, kind error) {
 func TestLifeOfAToken(t *testing.T) {
 	t.Run("in process", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c, _ := instance(t, sim.Options{}, nil)
+			c, _ := instance(t, nil)
 			liveLife(t, c)
 		})
 	})
 	t.Run("on a socket", func(t *testing.T) {
-		c, _ := instance(t, sim.Options{}, func(o *qualytics.Options, s *sim.Server) {
+		c, _ := instance(t, func(o *qualytics.Options, s *sim.Server) {
 			web := httptest.NewServer(s)
 			t.Cleanup(web.Close)
 			o.Transport, o.BaseURL = nil, web.URL
@@ -135,7 +135,7 @@ func liveLife(t *testing.T, c *qualytics.Client) {
 }
 
 func TestOtherCallsOnTheSimulator(t *testing.T) {
-	c, s := instance(t, sim.Options{}, nil)
+	c, s := instance(t, nil)
 	ctx := t.Context()
 	account, _, issued := pipeline(t, c)
 	want(t, "Status", c.Status(ctx), nil)
@@ -173,7 +173,7 @@ func TestOtherCallsOnTheSimulator(t *testing.T) {
 // More accounts than a page holds, people among them, and a deleted one; the
 // older listing gives the same.
 func TestAccountsOnTheSimulator(t *testing.T) {
-	c, s := instance(t, sim.Options{}, nil)
+	c, s := instance(t, nil)
 	for i := range 230 {
 		if _, err := s.CreateAccount(fmt.Sprintf("Account %d", i), "Member"); err != nil {
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func TestFaultyMints(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, s := instance(t, sim.Options{}, nil)
+				c, s := instance(t, nil)
 				account, err := c.CreateAccount(t.Context(), pipelineSpec())
 				if err != nil {
 					t.Fatal(err)
@@ -259,7 +259,7 @@ func TestFaultyRepeats(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, s := instance(t, sim.Options{}, nil)
+				c, s := instance(t, nil)
 				_, _, issued := pipeline(t, c)
 				calls := map[string]func(context.Context) error{
 					"PUT":    func(ctx context.Context) error { return c.Revoke(ctx, issued.ID) },
@@ -285,7 +285,7 @@ func TestFaultyRepeats(t *testing.T) {
 func TestNowIsTheAPIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const off = 3 * 365 * 24 * time.Hour
-		c, _ := instance(t, sim.Options{}, func(o *qualytics.Options, _ *sim.Server) {
+		c, _ := instance(t, func(o *qualytics.Options, _ *sim.Server) {
 			o.Now = func() time.Time { return time.Now().Add(-off) }
 		})
 		want(t, "Status", c.Status(t.Context()), nil)
@@ -297,7 +297,7 @@ func TestNowIsTheAPIs(t *testing.T) {
 
 // A token for SCIM alone is not dead, and not proved either.
 func TestProveTokenForSCIM(t *testing.T) {
-	c, s := instance(t, sim.Options{}, nil)
+	c, s := instance(t, nil)
 	s.Inject(sim.Fault{Method: "GET", Times: -1, Effect: sim.Answer(403, `{"detail": "This token is restricted to SCIM endpoints"}`)})
 	_, err := c.Prove(t.Context(), secret.New("a.b.c"))
 	want(t, "Prove", err, rotation.ErrRefused)

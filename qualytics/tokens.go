@@ -160,7 +160,7 @@ func (c *Client) setRevoked(ctx context.Context, tokenID int64, revoked bool) er
 // tells the token's state, it must be the wanted one.
 func readState(r io.Reader, active bool) error {
 	var wire any
-	if err := decode(r, &wire); err != nil && err != io.EOF {
+	if err := decode(r, &wire); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	fields, _ := wire.(map[string]any)

@@ -68,7 +68,7 @@ func TestReadersNeverMiss(t *testing.T) {
 // spin reads until ctx is done, at least once, and returns how often.
 func spin(ctx context.Context, t *testing.T, name string) int64 {
 	for n := int64(1); ; n++ {
-		text, err := os.ReadFile(name) //nolint:gosec // a file of the test
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Errorf("a reader: %v", err)
 			return n
@@ -132,7 +132,7 @@ func killWriter(t *testing.T, dir, sink string, puts int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child := exec.Command(self, "-test.run=^TestWriterProcess$") //nolint:gosec,noctx // this very program; it is killed
+	child := exec.Command(self, "-test.run=^TestWriterProcess$")
 	child.Env = append(os.Environ(), writerDir+"="+dir+"|"+sink)
 	out, err := child.StdoutPipe()
 	if err != nil {

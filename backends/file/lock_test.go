@@ -18,7 +18,7 @@ import (
 // is called.
 func holdLock(t *testing.T, dir string) (release func()) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, ".handover/lock"), os.O_RDWR, 0) //nolint:gosec // a file of the test
+	f, err := os.OpenFile(filepath.Join(dir, ".handover/lock"), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

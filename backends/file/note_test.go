@@ -114,7 +114,7 @@ func TestUnreadableNoteIsAnError(t *testing.T) {
 	}
 	_, _, err := asNobody(b).Get(t.Context(), ref, backends.Current)
 	wantKind(t, "get", err, backends.ErrDenied)
-	if err := os.Chmod(filepath.Join(dir, ".handover"), 0o700); err != nil { //nolint:gosec // a folder is entered
+	if err := os.Chmod(filepath.Join(dir, ".handover"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -33,7 +33,7 @@ func put(t *testing.T, b backends.Backend, ref backends.Ref, text string) backen
 // read is what a consumer finds, without the driver.
 func read(t *testing.T, names ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(names...)) //nolint:gosec // a file of the test
+	text, err := os.ReadFile(filepath.Join(names...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAccessIsRestored(t *testing.T) {
 	dir := fastDir(t)
 	b, ref := openIn(t, file.Options{Dir: dir}), at("a", file.TargetOptions{})
 	v := put(t, b, ref, "payload")
-	if err := os.Chmod(filepath.Join(dir, "a"), 0o644); err != nil { //nolint:gosec // what is put right
+	if err := os.Chmod(filepath.Join(dir, "a"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if again := put(t, b, ref, "payload"); again != v {
@@ -290,7 +290,7 @@ func TestEmptyFileIsNothing(t *testing.T) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	dir := publicDir(t)
 	if os.Geteuid() != 0 {
-		if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a folder is entered
+		if err := os.Chmod(dir, 0o500); err != nil {
 			t.Fatal(err)
 		}
 	}

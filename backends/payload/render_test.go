@@ -8,50 +8,54 @@ import (
 	"github.com/handover-agent/handover/backends/payload"
 )
 
-// What a consumer would break on, or read as something else.
+var (
+	uriStyle   = payload.Spec{Format: "airflow-connection", Style: "uri"}
+	multiStyle = payload.Spec{Format: "airflow-connection", BackendType: "vault"}
+)
+
+// refused is what a consumer would break on, or read as something else.
+var refused = map[string]struct {
+	spec       payload.Spec
+	token, url string
+	want       string
+}{
+	"no token":                  {golden["json"], "", "", "there is no token"},
+	"newline":                   {golden["token"], "to\nken", "", "line break"},
+	"carriage return in bearer": {golden["bearer"], "token\r", "", "line break"},
+	"trailing newline in json":  {golden["json"], "token\n", "", "line break"},
+	"NUL in a template":         {golden["template"], "to\x00ken", "", "HTTP header"},
+	"not ASCII":                 {uriStyle, "tökén", "", "HTTP header"},
+	"not UTF-8":                 {uriStyle, "t\xffken", "", "HTTP header"},
+	"space in front":            {uriStyle, " to-ken", "", "at its start or end"},
+	"space, bare":               {golden["token"], "to ken", "", "can't stand alone"},
+	"space, bearer":             {golden["bearer"], "to ken", "", "can't stand alone"},
+	"brace, bare":               {golden["airflow-variable"], "{token}", "", "can't stand alone"},
+	"dotenv space":              {golden["dotenv"], "to ken", "", "a shell changes"},
+	"dotenv double quote":       {golden["dotenv"], `to"ken`, "", "a shell changes"},
+	"dotenv single quote":       {golden["dotenv"], `to'ken`, "", "a shell changes"},
+	"dotenv hash":               {golden["dotenv"], "to#ken", "", "a shell changes"},
+	"dotenv dollar":             {golden["dotenv"], "to$ken", "", "a shell changes"},
+	"dotenv backslash":          {golden["dotenv"], `to\ken`, "", "a shell changes"},
+	"dotenv backtick":           {golden["dotenv"], "to`id`ken", "", "a shell changes"},
+	"dotenv semicolon":          {golden["dotenv"], "to;ken", "", "a shell changes"},
+	"dotenv tilde":              {golden["dotenv"], "~ken", "", "a shell changes"},
+	"dotenv dollar in URL":      {golden["dotenv"], "token", "https://acme.example/$x", "a shell changes"},
+	"CLI, no JWT":               {golden["qualytics-cli"], "token", "", "not a JWT"},
+	"CLI, a number":             {golden["qualytics-cli"], "1.2.3", "", "not a JWT"},
+	"no URL":                    {golden["json"], "token", "-", "not like https://acme.qualytics.io"},
+	"URL without scheme":        {golden["qualytics-cli"], "eyJ.a.b", "acme.qualytics.io", "not like https://"},
+	"ftp":                       {golden["kubernetes-secret"], "token", "ftp://acme.qualytics.io", "not like https://"},
+	"trailing slash":            {golden["json"], "token", "https://acme.qualytics.io/", "ends in a slash"},
+	"user in URL":               {uriStyle, "token", "https://me:pw@acme.qualytics.io", "more than scheme, host"},
+	"query in URL":              {multiStyle, "token", "https://acme.qualytics.io?x=1", "more than scheme, host"},
+	"path in a connection":      {multiStyle, "token", "https://acme.example/qualytics", "can't hold the path"},
+	"IPv6 in a connection":      {uriStyle, "token", "https://[::1]:9690", "can't hold an IPv6 address"},
+	"IPv6 in fields":            {golden["airflow-connection-vault-fields"], "token", "https://[::1]", "can't hold an IPv6"},
+	"path in a local file":      {golden["airflow-connection-file-json"], "token", "https://acme.example/qualytics", "can't hold the path"},
+}
+
 func TestRenderRefuses(t *testing.T) {
-	uri := payload.Spec{Format: "airflow-connection", Style: "uri"}
-	multi := payload.Spec{Format: "airflow-connection", BackendType: "vault"}
-	tests := map[string]struct {
-		spec       payload.Spec
-		token, url string
-		want       string
-	}{
-		"no token":                  {golden["json"], "", "", "there is no token"},
-		"newline":                   {golden["token"], "to\nken", "", "line break"},
-		"carriage return in bearer": {golden["bearer"], "token\r", "", "line break"},
-		"trailing newline in json":  {golden["json"], "token\n", "", "line break"},
-		"NUL in a template":         {golden["template"], "to\x00ken", "", "HTTP header"},
-		"not ASCII":                 {uri, "tökén", "", "HTTP header"},
-		"not UTF-8":                 {uri, "t\xffken", "", "HTTP header"},
-		"space in front":            {uri, " to-ken", "", "at its start or end"},
-		"space, bare":               {golden["token"], "to ken", "", "can't stand alone"},
-		"space, bearer":             {golden["bearer"], "to ken", "", "can't stand alone"},
-		"brace, bare":               {golden["airflow-variable"], "{token}", "", "can't stand alone"},
-		"dotenv space":              {golden["dotenv"], "to ken", "", "a shell changes"},
-		"dotenv double quote":       {golden["dotenv"], `to"ken`, "", "a shell changes"},
-		"dotenv single quote":       {golden["dotenv"], `to'ken`, "", "a shell changes"},
-		"dotenv hash":               {golden["dotenv"], "to#ken", "", "a shell changes"},
-		"dotenv dollar":             {golden["dotenv"], "to$ken", "", "a shell changes"},
-		"dotenv backslash":          {golden["dotenv"], `to\ken`, "", "a shell changes"},
-		"dotenv backtick":           {golden["dotenv"], "to`id`ken", "", "a shell changes"},
-		"dotenv semicolon":          {golden["dotenv"], "to;ken", "", "a shell changes"},
-		"dotenv tilde":              {golden["dotenv"], "~ken", "", "a shell changes"},
-		"dotenv dollar in URL":      {golden["dotenv"], "token", "https://acme.example/$x", "a shell changes"},
-		"CLI, no JWT":               {golden["qualytics-cli"], "token", "", "not a JWT"},
-		"CLI, a number":             {golden["qualytics-cli"], "1.2.3", "", "not a JWT"},
-		"no URL":                    {golden["json"], "token", "-", "not like https://acme.qualytics.io"},
-		"URL without scheme":        {golden["qualytics-cli"], "eyJ.a.b", "acme.qualytics.io", "not like https://"},
-		"ftp":                       {golden["kubernetes-secret"], "token", "ftp://acme.qualytics.io", "not like https://"},
-		"trailing slash":            {golden["json"], "token", "https://acme.qualytics.io/", "ends in a slash"},
-		"user in URL":               {uri, "token", "https://me:pw@acme.qualytics.io", "more than scheme, host"},
-		"query in URL":              {multi, "token", "https://acme.qualytics.io?x=1", "more than scheme, host"},
-		"path in a connection":      {multi, "token", "https://acme.example/qualytics", "can't hold the path"},
-		"IPv6 in a connection":      {uri, "token", "https://[::1]:9690", "can't hold an IPv6 address"},
-		"IPv6 in fields":            {golden["airflow-connection-vault-fields"], "token", "https://[::1]", "can't hold an IPv6"},
-		"path in a local file":      {golden["airflow-connection-file-json"], "token", "https://acme.example/qualytics", "can't hold the path"},
-	}
-	for name, tt := range tests {
+	for name, tt := range refused {
 		t.Run(name, func(t *testing.T) {
 			token := issued(tt.token)
 			switch tt.url {

@@ -48,7 +48,7 @@ func traced(err error, forms []string) bool {
 	if text := err.Error(); cover(text, forms) != text {
 		return true
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the whole chain itself
 	case interface{ Unwrap() error }:
 		inner := e.Unwrap()
 		return inner != nil && traced(inner, forms)

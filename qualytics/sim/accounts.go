@@ -9,12 +9,12 @@ import (
 )
 
 // createTeam makes a team; 409 when the name is taken.
-func (st *store) createTeam(name string, now time.Time) (team, error) {
+func (st *store) createTeam(name string, now time.Time) error {
 	if st.hasTeam(name) {
-		return team{}, refuse(http.StatusConflict, "Team '%s' already exists", name)
+		return refuse(http.StatusConflict, "Team '%s' already exists", name)
 	}
 	t := team{ID: st.teams.next, Name: name}
-	return t, st.commit(change{Team: &t}, now)
+	return st.commit(change{Team: &t}, now)
 }
 
 func (st *store) hasTeam(name string) bool {

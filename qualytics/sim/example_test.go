@@ -31,7 +31,7 @@ func Example() {
 	client := &http.Client{Transport: server.Transport()}
 	mint := func() {
 		body := fmt.Sprintf(`{"name": "pipeline-production", "user_id": %d, "expires_in_days": 365}`, account.UserID)
-		r, _ := http.NewRequest("POST", "https://acme.qualytics.test/api/user-tokens", strings.NewReader(body))
+		r, _ := http.NewRequest(http.MethodPost, "https://acme.qualytics.test/api/user-tokens", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+admin.Reveal())
 		resp, err := client.Do(r)
 		if err != nil {

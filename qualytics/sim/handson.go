@@ -80,7 +80,7 @@ func (s *Server) CreatePerson(name, email, role string) (Account, error) {
 func (s *Server) CreateTeam(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.store.createTeam(name, s.now())
+	err := s.store.createTeam(name, s.now())
 	return err
 }
 

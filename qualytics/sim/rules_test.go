@@ -256,7 +256,7 @@ func TestBodiesAreBoundedAndTyped(t *testing.T) {
 		"": 200, "text/plain": 422, "application/x-www-form-urlencoded": 422, ";": 422,
 	} {
 		body := fmt.Sprintf(`{"name": "Type %x", "role": "Member"}`, contentType)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://qualytics.test/users", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://qualytics.test/users", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func New(opts Options) (*Server, error) {
 func (s *Server) seed() error {
 	now := s.now()
 	for _, name := range append([]string{publicTeam}, s.opts.Teams...) {
-		if _, err := s.store.createTeam(name, now); err != nil && !isStatus(err, http.StatusConflict) {
+		if err := s.store.createTeam(name, now); err != nil && !isStatus(err, http.StatusConflict) {
 			return err
 		}
 	}

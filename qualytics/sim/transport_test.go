@@ -73,7 +73,7 @@ func TestAnHTTPClientTimesOut(t *testing.T) {
 		i := start(t, func(o *sim.Options) { o.Now = time.Now })
 		i.Inject(sim.Fault{Effect: sim.Hang()})
 		client := &http.Client{Transport: i.Transport(), Timeout: time.Minute}
-		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://qualytics.test/api/status", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://qualytics.test/api/status", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestTheBodyEndsWithTheContextAndClose(t *testing.T) {
 	} {
 		i.Inject(sim.Fault{Effect: sim.Flood(-1)})
 		ctx, cancel := context.WithCancel(t.Context())
-		r, err := http.NewRequestWithContext(ctx, "GET", "http://qualytics.test/status", nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://qualytics.test/status", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
