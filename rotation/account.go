@@ -120,14 +120,14 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 			return AccountSeen{}, err
 		}
 		if done {
-			return rec.saw(e.issuer.Now(), step), nil
+			return rec.saw(list.at, now, step), nil
 		}
 	}
 }
 
-// saw is what a pass is told of the account.
-func (r *AccountRecord) saw(now time.Time, step accountStep) AccountSeen {
-	seen := AccountSeen{At: now, UserID: r.UserID, Blocked: r.Blocked}
+// saw is what a pass is told of the account, by a list of the given time.
+func (r *AccountRecord) saw(at, now time.Time, step accountStep) AccountSeen {
+	seen := AccountSeen{At: at, UserID: r.UserID, Blocked: r.Blocked}
 	switch {
 	case step == accountRelist:
 		seen.RetryAt = r.MissingAt.Add(missGap)

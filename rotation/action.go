@@ -88,10 +88,13 @@ type (
 	}
 	// Block records that a person is needed.
 	Block struct{ Reason Reason }
-	// Resume applies a person's "go on"; Adopt claims what is unclaimed.
+	// Resume applies a person's "go on"; Adopt claims what is unclaimed,
+	// Rotate says that an earlier request to rotate is still to be carried
+	// out.
 	Resume struct {
 		Request int64
 		Adopt   bool
+		Rotate  bool
 	}
 	// CloseRequest reports a request as done.
 	CloseRequest struct {

@@ -54,7 +54,8 @@ func (w *work) issue(ctx context.Context, a Issue) {
 		w.commit(ctx, func(r *Record) Event { return r.issueFailed(IssueRefused) })
 	default: // nothing was minted
 		w.unpost(intent.Generation, before, again)
-		if errors.Is(err, ErrMissing) {
+		if errors.Is(err, ErrMissing) { // the account was taken away
+			w.e.accountChanges.Store(w.e.mutations.Load())
 			w.mu.Lock()
 			w.obs.Account = nil
 			w.mu.Unlock()

@@ -172,7 +172,7 @@ func (r TargetRecord) seen(s Serving, rec *Record, t TargetPolicy, now time.Time
 			next.Other = &Other{Fingerprint: s.Other, Live: true, AskedAt: now}
 		}
 		next.State, next.Reason = Foreign, TargetHoldsOther
-		if g := rec.current(); g != nil && g.IssuedAt.After(next.Other.AskedAt) {
+		if g := rec.current(); g != nil && !g.IssuedAt.Before(next.Other.AskedAt) {
 			next.State = Behind
 		}
 	case ForeignValue:

@@ -21,6 +21,10 @@ type Declared struct {
 	Policy Policy
 	// Targets are the policy's targets, in the same order.
 	Targets []*backends.Target
+	// Edition counts the loads of the declaration. The first pass over
+	// another one reads every target: what it holds may have another shape
+	// than is declared now.
+	Edition uint64
 }
 
 // Options make an Engine.
@@ -36,6 +40,9 @@ type Options struct {
 	OnEvent func(Event)
 	// Timeout bounds each look at a target and each delivery; 0 is a minute.
 	Timeout time.Duration
+	// InTurn: the actions of a set run one after the other, in their order,
+	// so that a simulated world can be played again.
+	InTurn bool
 }
 
 // Engine does what Next decides. It is safe for concurrent use; passes over
@@ -47,6 +54,7 @@ type Engine struct {
 	log     *slog.Logger
 	onEvent func(Event)
 	timeout time.Duration
+	inTurn  bool
 
 	tokens       *shared[[]Token]
 	accounts     *shared[*Account]
@@ -70,14 +78,21 @@ type memory struct {
 	values  map[uint64]secret.Value
 	posted  map[uint64]time.Time
 	checked map[string]time.Time
-	unread  map[string]int // reads that failed one after the other
-	seq     uint64         // Engine.mutations after the slot's own last change
+	unread  map[string]unread
+	seq     uint64 // Engine.mutations after the slot's own last change
+	edition uint64 // Declared.Edition of the last pass
+}
+
+// unread is a target whose last read failed.
+type unread struct {
+	times int // one after the other
+	seen  TargetSeen
 }
 
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
 	e := &Engine{issuer: o.Issuer, journal: o.Journal, process: o.Process, log: o.Log,
-		onEvent: o.OnEvent, timeout: o.Timeout, memory: map[string]*memory{}}
+		onEvent: o.OnEvent, timeout: o.Timeout, inTurn: o.InTurn, memory: map[string]*memory{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -94,6 +109,9 @@ func New(o Options) *Engine {
 
 func (e *Engine) fetchTokens(ctx context.Context) (map[string][]Token, error) {
 	list, err := e.issuer.Tokens(ctx)
+	if err == nil {
+		e.answered()
+	}
 	byAccount := make(map[string][]Token)
 	for _, t := range list {
 		byAccount[t.AccountID] = append(byAccount[t.AccountID], t)
@@ -103,6 +121,9 @@ func (e *Engine) fetchTokens(ctx context.Context) (map[string][]Token, error) {
 
 func (e *Engine) fetchAccounts(ctx context.Context) (map[string]*Account, error) {
 	list, err := e.issuer.Accounts(ctx)
+	if err == nil {
+		e.answered()
+	}
 	byID := make(map[string]*Account, len(list))
 	for i := range list {
 		if known := byID[list[i].ID]; known == nil || known.Deleted {
@@ -197,7 +218,7 @@ func (e *Engine) memoryOf(slot string) *memory {
 	m := e.memory[slot]
 	if m == nil {
 		m = &memory{values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{},
-			checked: map[string]time.Time{}, unread: map[string]int{}}
+			checked: map[string]time.Time{}, unread: map[string]unread{}}
 		e.memory[slot] = m
 	}
 	return m
@@ -213,6 +234,10 @@ type Outcome struct {
 	Record Record
 	// Account is what was seen of the account; nil when it wasn't looked at.
 	Account *AccountSeen
+	// Unread are the targets, by key, that could not be read when they were
+	// last tried: why, and when they are tried again. What the journal tells
+	// of them is older. nil is none.
+	Unread map[string]TargetSeen
 }
 
 // Settled reports whether nothing is left to do for now: the current token is
@@ -275,7 +300,8 @@ func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
 		actions, reason := Next(w.rec, w.obs, slot.Policy, e.issuer.Now())
 		if wait, ok := actions[0].(Wait); ok {
 			w.end()
-			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account}, nil
+			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
+				Unread: w.unreadTargets()}, nil
 		}
 		if err := w.do(acts, actions); err != nil {
 			return Outcome{}, err

@@ -24,7 +24,7 @@ func (n *pass) issue() {
 	if !n.accountReady() || !n.haveTokens(time.Time{}) {
 		return
 	}
-	if n.rec.live(n.now) >= maxLive {
+	if n.live() >= maxLive {
 		n.wait(issuing, n.now.Add(n.pol.Sweep), TooManyLive)
 		return
 	}
@@ -37,6 +37,20 @@ func (n *pass) issue() {
 	number := n.rec.High + 1
 	n.note(Intend{Generation: number, Label: Label(n.pol.Token, n.pol.AgentID, number),
 		Reason: why, Request: n.lastRotateRequest()})
+}
+
+// live counts the slot's tokens that may still work. Those that are listed as
+// revoked don't, whatever state they have.
+func (n *pass) live() int {
+	count := n.rec.live(n.now)
+	for i := range n.rec.Generations {
+		if g := &n.rec.Generations[i]; g.State == Unclaimed && g.lives(n.now) {
+			if listed := n.tokenOf(g); listed != nil && !listed.Active {
+				count--
+			}
+		}
+	}
+	return count
 }
 
 // patience is how many issues one after the other an urgent reason may ask for
@@ -60,7 +74,7 @@ func (n *pass) pursue(intent *Intent) {
 		n.note(Burn{TokenID: t.ID, Claimed: !posted.IsZero()})
 		return
 	}
-	if n.accountReady() {
+	if n.accountReady() && len(n.deeds) == 0 { // a delivery under way is of the token before
 		n.deed(Issue{UserID: n.obs.Account.UserID})
 	}
 }

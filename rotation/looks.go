@@ -17,7 +17,6 @@ func (w *work) lookTokens(ctx context.Context, a LookTokens) {
 		w.e.hold(err, true)
 		return
 	}
-	w.e.answered()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
@@ -41,18 +40,19 @@ func (w *work) read(ctx context.Context, a Read) {
 	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mem.checked[a.Target] = now
 	if err == nil {
+		w.mem.checked[a.Target] = now
 		delete(w.mem.unread, a.Target)
 		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: reading, Reshaped: w.reshaped(a.Target, reading)}
 		return
 	}
-	after := backends.RetryAfter(err)
+	after, failed := backends.RetryAfter(err), w.mem.unread[a.Target]
 	if after == 0 {
-		w.mem.unread[a.Target]++
-		after = backOff(w.mem.unread[a.Target], a.Target)
+		failed.times++
+		after = backOff(failed.times, a.Target)
 	}
-	w.obs.Targets[a.Target] = TargetSeen{At: now, Failed: targetReason(err), RetryAt: now.Add(after)}
+	failed.seen = TargetSeen{At: now, Failed: targetReason(err), RetryAt: now.Add(after)}
+	w.mem.unread[a.Target], w.obs.Targets[a.Target] = failed, failed.seen
 	w.e.log.Warn("target not read", "slot", w.pol.Slot, "target", a.Target,
 		"reason", string(targetReason(err)), "retry_in", after, "error", err)
 }
@@ -116,6 +116,10 @@ func (w *work) value(ctx context.Context, number uint64) (secret.Value, Finding)
 	}
 	finding := NotFound
 	for _, t := range w.pol.Targets {
+		if w.unreadable(t.Key) { // one that hangs is waited for once
+			finding = NotKnown
+			continue
+		}
 		found, err := w.findAt(ctx, t.Key, fp)
 		if !found.IsZero() {
 			return found, AtHand
@@ -125,6 +129,28 @@ func (w *work) value(ctx context.Context, number uint64) (secret.Value, Finding)
 		}
 	}
 	return secret.Value{}, finding
+}
+
+// unreadTargets are the targets whose last read failed.
+func (w *work) unreadTargets() map[string]TargetSeen {
+	var all map[string]TargetSeen
+	for key, failed := range w.mem.unread {
+		if w.pol.declares(key) {
+			if all == nil {
+				all = map[string]TargetSeen{}
+			}
+			all[key] = failed.seen
+		}
+	}
+	return all
+}
+
+// unreadable reports whether a target could not be read, and isn't to be tried
+// again yet.
+func (w *work) unreadable(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.obs.Targets[key].Failed != ""
 }
 
 func (w *work) findAt(ctx context.Context, key string, fp secret.Fingerprint) (secret.Value, error) {
@@ -139,7 +165,7 @@ func (w *work) prove(ctx context.Context, a Prove) {
 		w.proof(a.Generation, NoValue)
 		return
 	}
-	result := w.use(ctx, value)
+	result, _ := w.use(ctx, value)
 	w.proof(a.Generation, result)
 	if result == ProvedLive {
 		now := w.e.issuer.Now()
@@ -157,24 +183,27 @@ func (w *work) proveOther(ctx context.Context, a ProveOther) {
 	w.mu.Lock()
 	token := w.obs.Targets[a.Target].Reading.Token
 	w.mu.Unlock()
-	result := w.use(ctx, token)
+	result, who := w.use(ctx, token)
+	if result == ProvedLive && who.AccountID != "" && who.AccountID != w.pol.AccountID {
+		result = ProvedElse
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.obs.Others[token.Fingerprint()] = Proof{At: w.e.issuer.Now(), Result: result}
 }
 
 // use takes a token to the API once.
-func (w *work) use(ctx context.Context, token secret.Value) ProofResult {
-	_, err := w.e.issuer.Prove(ctx, token)
+func (w *work) use(ctx context.Context, token secret.Value) (ProofResult, Identity) {
+	who, err := w.e.issuer.Prove(ctx, token)
 	switch {
 	case err == nil:
-		return ProvedLive
+		return ProvedLive, who
 	case errors.Is(err, ErrDead):
-		return ProvedDead
+		return ProvedDead, who
 	}
 	w.e.hold(err, false)
 	w.e.log.Warn("token not proved", "slot", w.pol.Slot, "error", err)
-	return NotProved
+	return NotProved, who
 }
 
 // changed says that the slot's own tokens were changed: lists asked for before

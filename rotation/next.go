@@ -43,6 +43,9 @@ func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Rea
 		n.targets()
 		n.retire()
 		n.issue()
+		if n.resume != nil && len(n.notes) == 0 { // a person speaks of all that is known by now
+			n.note(*n.resume)
+		}
 	}
 	return n.answer()
 }
@@ -55,6 +58,7 @@ type pass struct {
 	now time.Time
 
 	looks, notes, deeds []Action
+	resume              *Resume
 	tokensAfter         *time.Time
 	accountAfter        *time.Time
 	until               time.Time
@@ -192,13 +196,14 @@ func (n *pass) tokenByLabel(label string) *Token {
 
 // requests applies what an operator said, and closes what was carried out.
 func (n *pass) requests() {
+	rotate := false
 	for _, r := range n.obs.Requests {
 		switch {
 		case r.ID > n.rec.Handled && r.Kind != RequestRotate:
-			n.note(Resume{Request: r.ID, Adopt: r.Kind == RequestAdopt})
+			n.resume = &Resume{Request: r.ID, Adopt: r.Kind == RequestAdopt, Rotate: rotate}
 			return // the next one is looked at with the record that this one makes
 		case r.ID > n.rec.Handled:
-			return
+			rotate = true // it may be the blocked slot that it waits for
 		case r.Kind != RequestRotate:
 			n.note(CloseRequest{Request: r.ID, Outcome: "applied"})
 		case n.rec.Intent == nil && n.rec.Again == "":
@@ -241,10 +246,13 @@ func ghostState(g *Generation) State {
 func (n *pass) keep() {
 	g := n.rec.current()
 	tokens, account := n.haveTokens(time.Time{}), n.haveAccount(time.Time{})
+	if tokens {
+		n.at(n.obs.Tokens.At.Add(n.pol.Sweep + time.Duration(fraction(n.pol.Slot)*float64(n.pol.Sweep)/8) + time.Millisecond))
+	}
 	if g == nil || n.rec.Lost != "" || !tokens || !account {
 		return
 	}
-	n.at(n.obs.Tokens.At.Add(n.pol.Sweep + time.Duration(fraction(n.pol.Slot)*float64(n.pol.Sweep)/8) + time.Millisecond))
+	n.at(n.obs.Account.RetryAt)
 	if why := n.obs.Account.Blocked; why != "" {
 		n.wait(issuing, time.Time{}, why)
 		return
@@ -255,6 +263,7 @@ func (n *pass) keep() {
 		n.keepMissing(g)
 	case !g.MissingAt.IsZero():
 		n.note(Miss{Generation: g.Number})
+	case !listed.Live(n.now) && !n.accountStands():
 	case !listed.Active && n.pol.BlockOnRevocation && n.rec.Blocked == "":
 		n.note(Block{Reason: RevokedByOthers})
 	case !listed.Active && n.rec.Blocked == "":
@@ -262,6 +271,12 @@ func (n *pass) keep() {
 	case listed.Expired(n.now):
 		n.note(Lose{Reason: TokenExpired})
 	}
+}
+
+// accountStands reports whether the account is in use, asked no earlier than
+// the list at hand: what befell its tokens with it is no reason to issue.
+func (n *pass) accountStands() bool {
+	return n.haveAccount(n.obs.Tokens.At) && n.obs.Account.Ready()
 }
 
 // keepMissing needs two complete lists and a failed proof before it calls the
@@ -273,8 +288,8 @@ func (n *pass) keepMissing(g *Generation) {
 	switch proof, asked := n.obs.Proofs[g.Number]; {
 	case !asked:
 		n.look(Prove{Generation: g.Number})
-	case proof.Result == ProvedLive:
-		n.note(Miss{Generation: g.Number, At: n.now})
+	case proof.Result == ProvedLive: // it is the list that lacks something
+	case !n.accountStands():
 	case proof.Result == NotProved:
 		n.wait(issuing, n.now.Add(missGap), APIUnavailable)
 	default:

@@ -21,7 +21,8 @@ type Observation struct {
 	Account *AccountSeen
 	// Tokens is nil until a complete list is at hand.
 	Tokens *TokensSeen
-	// Targets is what was read in this pass, by Target.Key.
+	// Targets is what was read in this pass, by Target.Key, and failures of
+	// earlier ones whose RetryAt has not come.
 	Targets map[string]TargetSeen
 	// Checks is the answer of each target's preflight, "" for ready.
 	Checks map[string]Reason
@@ -47,6 +48,7 @@ type Held struct {
 
 // AccountSeen is the slot's account as ensured.
 type AccountSeen struct {
+	// At is the API's time when the list was asked for.
 	At     time.Time
 	UserID int64
 	// Blocked or RetryAt say why it isn't ready; both zero when it is.
@@ -97,6 +99,8 @@ const (
 	ProvedDead ProofResult = "dead"
 	// NotProved: the API could not be asked.
 	NotProved ProofResult = "unknown"
+	// ProvedElse: the API took the token, of another account.
+	ProvedElse ProofResult = "another_account"
 	// NoValue: nobody has the value, so the list has to tell.
 	NoValue ProofResult = "no_value"
 )

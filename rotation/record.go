@@ -231,10 +231,13 @@ func (r *Record) live(now time.Time) int {
 	for _, g := range r.Generations {
 		switch g.State {
 		case Live, Waiting, Grace, Hold, Revoking, Unclaimed:
-			if g.Expires.IsZero() || now.Before(g.Expires) {
+			if g.lives(now) {
 				count++
 			}
 		}
 	}
 	return count
 }
+
+// lives reports whether the token's end has not come yet.
+func (g *Generation) lives(now time.Time) bool { return g.Expires.IsZero() || now.Before(g.Expires) }

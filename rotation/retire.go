@@ -1,6 +1,10 @@
 package rotation
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // retire is the retiring machine, one for each token that isn't current:
 // waiting → grace → (hold) → revoking → observing → deleting → gone.
@@ -12,6 +16,7 @@ func (n *pass) retire() {
 		}
 		listed := n.tokenOf(g)
 		switch {
+		case g.TokenID == 0 && n.tokenByLabel(g.Label) != nil: // discovered first
 		case listed == nil:
 			n.retireMissing(g)
 		case !g.MissingAt.IsZero():
@@ -29,7 +34,11 @@ func (n *pass) retire() {
 // tokenOf finds g in the list, under its id and its label both: a token that
 // lost our label isn't ours to touch.
 func (n *pass) tokenOf(g *Generation) *Token {
-	if t := n.tokenByID(g.TokenID); t != nil && t.Label == g.Label {
+	label := g.Label
+	if label == "" { // known by metadata alone
+		label = Label(n.pol.Token, n.pol.AgentID, g.Number)
+	}
+	if t := n.tokenByID(g.TokenID); t != nil && t.Label == label {
 		return t
 	}
 	return nil
@@ -90,10 +99,10 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 		n.wait(retiring, g.RevokeAfter, GraceRunning)
 		return
 	}
-	if !n.haveTokens(n.obs.Began) { // last_used and the state, as of now
+	if len(n.notes) > 0 || !n.mayRevoke(g) { // the gate asks a record that is up to date
 		return
 	}
-	if !n.stillUsed(g, listed) && n.mayRevoke(g) {
+	if n.haveTokens(n.obs.Began) && !n.stillUsed(g, listed) { // last_used and the state, as of now
 		n.deed(Revoke{Generation: g.Number})
 	}
 }
@@ -114,19 +123,25 @@ func (n *pass) stillServed(g *Generation) bool {
 // mayRevoke is the gate: every target was re-read just now and serves another
 // token of ours that proves live.
 func (n *pass) mayRevoke(g *Generation) bool {
-	open := g.Claimed
+	open, served := g.Claimed, map[uint64]bool{}
 	for _, t := range n.pol.Targets {
-		if seen, ok := n.obs.Targets[t.Key]; ok && n.now.Sub(seen.At) > lookValid {
+		if seen, ok := n.obs.Targets[t.Key]; ok && seen.Failed == "" && n.now.Sub(seen.At) > lookValid {
 			n.look(Read{Target: t.Key})
 			open = false
 			continue
 		}
-		s, ok := n.serving(t.Key)
-		if !ok {
+		switch s, ok := n.serving(t.Key); {
+		case !ok:
 			open = false
-			continue
+		case s.Kind != Ours || s.Generation == g.Number:
+			n.wait(retiring, n.now.Add(gateRetry), StillServed)
+			open = false
+		default:
+			served[s.Generation] = true
 		}
-		if s.Kind != Ours || s.Generation == g.Number || !n.proved(s.Generation) {
+	}
+	for _, number := range slices.Sorted(maps.Keys(served)) {
+		if open && !n.proved(number) { // nothing is asked of the API while a target says no
 			n.wait(retiring, n.now.Add(gateRetry), StillServed)
 			open = false
 		}
@@ -144,6 +159,9 @@ func (n *pass) proved(number uint64) bool {
 	}
 	if proof.Result == NoValue {
 		g := n.rec.generation(number)
+		if g == nil {
+			return false
+		}
 		listed := n.tokenOf(g)
 		return listed != nil && listed.Live(n.now)
 	}

@@ -78,6 +78,9 @@ func (n *pass) ours(key string, number uint64) Serving {
 func (n *pass) identifyByMeta(m backends.Meta) (s Serving, ours, known bool) {
 	s = Serving{Kind: Ours, Generation: m.Generation}
 	if g := n.rec.generation(m.Generation); g != nil {
+		if g.Fingerprint == "" {
+			s.Meta = m
+		}
 		return s, g.TokenID == m.TokenID, true
 	}
 	if !n.haveTokens(time.Time{}) {
@@ -89,7 +92,7 @@ func (n *pass) identifyByMeta(m backends.Meta) (s Serving, ours, known bool) {
 		return s, true, true
 	}
 	number, ok := ParseLabel(listed.Label, n.pol.Token, n.pol.AgentID)
-	return s, ok && number == m.Generation, true
+	return s, false, !ok || number != m.Generation // one of ours is discovered first
 }
 
 func (n *pass) identifyOther(key string, fp secret.Fingerprint) (Serving, bool) {
@@ -101,6 +104,8 @@ func (n *pass) identifyOther(key string, fp secret.Fingerprint) (Serving, bool) 
 		return Serving{Kind: OtherLive, Other: fp}, true
 	case proof.Result == ProvedDead:
 		return Serving{Kind: OtherDead, Other: fp}, true
+	case proof.Result == ProvedElse:
+		return Serving{Kind: ForeignValue}, true
 	}
 	n.wait(delivering, n.now.Add(missGap), APIUnavailable)
 	return Serving{}, false

@@ -16,15 +16,18 @@ type snapshot[T any] struct {
 }
 
 // shared fetches a list for whoever needs it, one at a time: those who wait
-// take what the one before them brought, if it is new enough for them.
+// take what the one before them brought, if it is new enough for them, and its
+// failure too.
 type shared[T any] struct {
 	fetch func(context.Context) (map[string]T, error)
 	now   func() time.Time
 	seq   func() uint64
 
-	turn chan struct{} // holds one token: whoever has it may fetch
-	mu   sync.Mutex
-	last *snapshot[T]
+	turn   chan struct{} // holds one token: whoever has it may fetch
+	mu     sync.Mutex
+	last   *snapshot[T]
+	fails  int // fetches that failed, and the error of the last one
+	failed error
 }
 
 func newShared[T any](now func() time.Time, seq func() uint64, fetch func(context.Context) (map[string]T, error)) *shared[T] {
@@ -37,6 +40,7 @@ func (s *shared[T]) get(ctx context.Context, after time.Time, seq uint64) (*snap
 	if list := s.cached(after, seq); list != nil {
 		return list, nil
 	}
+	before, _ := s.failure()
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -46,15 +50,28 @@ func (s *shared[T]) get(ctx context.Context, after time.Time, seq uint64) (*snap
 	if list := s.cached(after, seq); list != nil {
 		return list, nil
 	}
-	list := &snapshot[T]{at: s.now(), seq: s.seq()}
-	var err error
-	if list.byKey, err = s.fetch(ctx); err != nil {
+	if fails, err := s.failure(); fails > before { // what failed for one who waited here fails for all
 		return nil, err
 	}
+	list := &snapshot[T]{at: s.now(), seq: s.seq()}
+	var err error
+	list.byKey, err = s.fetch(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = list
-	return list, nil
+	switch {
+	case err == nil:
+		s.last = list
+		return list, nil
+	case ctx.Err() == nil:
+		s.fails, s.failed = s.fails+1, err
+	}
+	return nil, err
+}
+
+func (s *shared[T]) failure() (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fails, s.failed
 }
 
 func (s *shared[T]) cached(after time.Time, seq uint64) *snapshot[T] {

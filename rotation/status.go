@@ -80,6 +80,7 @@ func Describe(rec Record, account AccountRecord, pol Policy) Status {
 	return s
 }
 
+// describe tells the state as far as the targets don't matter.
 func (r *Record) describe(account AccountRecord) (SlotState, Reason) {
 	switch {
 	case r.Revision == 0:
@@ -95,11 +96,6 @@ func (r *Record) describe(account AccountRecord) (SlotState, Reason) {
 	case r.Lost != "":
 		return SlotIssuing, r.Lost
 	}
-	for _, t := range r.Targets {
-		if t.State != InStep {
-			return SlotDelivering, t.Reason
-		}
-	}
 	if account.Refused {
 		return SlotCurrent, AccountRefused
 	}
@@ -113,8 +109,8 @@ func (s *Status) describeTargets(rec *Record, pol *Policy) {
 		if !known {
 			seen.State, seen.Reason = Behind, TargetNew
 		}
-		if !known && s.State == SlotCurrent {
-			s.State, s.Reason = SlotDelivering, TargetNew
+		if seen.State != InStep && s.State == SlotCurrent {
+			s.State, s.Reason = SlotDelivering, seen.Reason
 		}
 		s.Targets = append(s.Targets, TargetStatus{Backend: backend, Path: path, Generation: seen.Serves,
 			State: seen.State, Reason: seen.Reason, Since: moment(seen.Since), RetryAt: moment(seen.RetryAt)})

@@ -23,9 +23,11 @@ func (r Record) clone() Record {
 	return r
 }
 
-// add puts g in its place by number, and forgets the oldest gone ones.
+// add puts g in its place by number, instead of what metadata alone told of
+// that number, and forgets the oldest gone ones.
 func (r *Record) add(g Generation) *Generation {
 	r.High = max(r.High, g.Number)
+	r.Generations = slices.DeleteFunc(r.Generations, func(known Generation) bool { return known.Number == g.Number })
 	r.Generations = append(r.Generations, g)
 	slices.SortFunc(r.Generations, func(a, b Generation) int {
 		if a.Number < b.Number {
@@ -140,8 +142,11 @@ func (r *Record) issued(token Issued, s Schedule, now time.Time) Event {
 	r.Current, r.Intent, r.Lost, r.Again = intent.Generation, nil, "", ""
 	r.DueAt = drawDueAt(intent.Label, now, token.Expires, s)
 	for key, t := range r.Targets {
-		if t.State == InStep {
+		switch {
+		case t.State == InStep:
 			t.State, t.Reason, t.Since = Behind, TargetOlder, now
+		case t.State == Foreign && t.Reason == TargetHoldsOther: // this issue is what it waited for
+			t.State, t.Since = Behind, now
 		}
 		t.Attempts, t.RetryAt = 0, time.Time{}
 		r.Targets[key] = t
@@ -309,6 +314,9 @@ func (r *Record) resume(a Resume) Event {
 	}
 	r.Blocked, r.Attempts, r.RetryAt = "", 0, time.Time{}
 	r.Handled = max(r.Handled, a.Request)
+	if a.Rotate && r.Again == "" {
+		r.Again = Requested
+	}
 	for key, t := range r.Targets {
 		t.Attempts, t.RetryAt = 0, time.Time{}
 		r.Targets[key] = t

@@ -31,6 +31,10 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 	for _, t := range slot.Targets {
 		w.byKey[t.Key()] = t
 	}
+	if w.mem.edition != slot.Edition {
+		w.mem.edition = slot.Edition
+		clear(w.mem.checked)
+	}
 	rec, err := e.journal.Slot(ctx, slot.Policy.Slot)
 	if errors.Is(err, ErrNoRecord) {
 		rec, err = Record{Slot: slot.Policy.Slot}, nil
@@ -47,6 +51,11 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
 		Posted: w.mem.posted, Checked: w.mem.checked}
+	for key, failed := range w.mem.unread {
+		if w.obs.Began.Before(failed.seen.RetryAt) {
+			w.obs.Targets[key] = failed.seen
+		}
+	}
 	if list := e.tokens.cached(time.Time{}, w.mem.seq); list != nil {
 		w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
 	}
@@ -72,8 +81,10 @@ func (w *work) end() {
 
 // do runs the actions of one set at the same time and waits for all.
 func (w *work) do(ctx context.Context, actions []Action) error {
-	if len(actions) == 1 {
-		w.act(ctx, actions[0])
+	if len(actions) == 1 || w.e.inTurn {
+		for _, a := range actions {
+			w.act(ctx, a)
+		}
 		return w.failure(ctx)
 	}
 	var all sync.WaitGroup
@@ -158,6 +169,9 @@ func (w *work) act(ctx context.Context, a Action) {
 			return
 		}
 		w.closed(a.Request)
+	case Intend:
+		asked := w.request(a.Request)
+		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
 	default:
 		w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
 	}
@@ -214,16 +228,26 @@ func (w *work) closed(id int64) {
 	w.obs.Requests = open
 }
 
-// actor is who made a request.
-func (w *work) actor(id int64) string {
+// request is an operator's open request; the agent's own zero Request when
+// there is none of that id.
+func (w *work) request(id int64) Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.obs.Requests {
 		if r.ID == id {
-			return r.Actor
+			return r
 		}
 	}
-	return actorAgent
+	return Request{Actor: actorAgent}
+}
+
+// tell puts who asked, and the reason given, into an event.
+func (q Request) tell(event Event) Event {
+	event.Actor = q.Actor
+	if q.Reason != "" {
+		event.Detail = q.Reason
+	}
+	return event
 }
 
 func (w *work) resume(ctx context.Context, a Resume) {
@@ -231,13 +255,10 @@ func (w *work) resume(ctx context.Context, a Resume) {
 		w.fail(err)
 		return
 	}
-	actor := w.actor(a.Request)
-	w.commit(ctx, func(r *Record) Event {
-		event := r.resume(a)
-		event.Actor = actor
-		return event
-	})
+	asked := w.request(a.Request)
+	w.commit(ctx, func(r *Record) Event { return asked.tell(r.resume(a)) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.obs.Account = nil
+	maps.DeleteFunc(w.obs.Targets, func(_ string, seen TargetSeen) bool { return seen.Failed != "" })
 }

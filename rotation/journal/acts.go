@@ -70,11 +70,15 @@ func (j *Journal) read(ctx context.Context, op string, act func(*sql.DB) error) 
 	}
 	defer leave()
 	err = ended(ctx, act(j.readers))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = rotation.ErrNoRecord
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return fail(op, j.path, nil, rotation.ErrNoRecord)
+	case j.writer != nil: // a reader that opens late finds what stands there now
+		if removed := j.place.check(op); removed != nil {
+			return removed
+		}
 	}
-	if err != nil {
-		return fail(op, j.path, nil, err)
-	}
-	return nil
+	return fail(op, j.path, nil, err)
 }

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(holderEnv); path != "" {
-		os.Exit(holdLock(path))
+		holdLock(path)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -56,11 +56,11 @@ func prepare(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return "", fail(opOpen, path, nil, err)
 	}
-	real, err := resolve(path)
+	target, err := resolve(path)
 	if err != nil {
 		return "", fail(opOpen, path, nil, err)
 	}
-	return real, nil
+	return target, nil
 }
 
 // resolve follows symbolic links to the file, or to its folder as long as the

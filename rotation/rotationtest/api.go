@@ -23,6 +23,7 @@ type API struct {
 	accounts []rotation.Account
 	tokens   []apiToken
 	lastID   int64
+	hands    hands
 	// OnRevoke is told of each call that revokes a live token, before it is
 	// done; may be nil.
 	OnRevoke func(rotation.Token)
@@ -39,20 +40,29 @@ var _ rotation.Issuer = (*API)(nil)
 // NewAPI returns an instance without accounts.
 func NewAPI() *API { return &API{} }
 
-// Now is the bubble's time.
-func (a *API) Now() time.Time { return time.Now() }
+// Now is the bubble's time, moved by SetClock.
+func (a *API) Now() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now()
+}
+
+func (a *API) now() time.Time { return time.Now().Add(a.hands.ahead) }
 
 // Accounts lists all accounts.
 func (a *API) Accounts(context.Context) ([]rotation.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.accounts), nil
+	return slices.Clone(a.accounts), a.hands.refusal
 }
 
 // CreateAccount makes an account; a second one of that id is refused.
 func (a *API) CreateAccount(_ context.Context, spec rotation.AccountSpec) (rotation.Account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return rotation.Account{}, a.hands.refusal
+	}
 	id := rotation.AccountID(spec.Name)
 	if a.account(id) != nil {
 		return rotation.Account{}, apiError("POST /users", 409, rotation.ErrDuplicate)
@@ -68,6 +78,9 @@ func (a *API) CreateAccount(_ context.Context, spec rotation.AccountSpec) (rotat
 func (a *API) UpdateAccount(_ context.Context, userID int64, spec rotation.AccountSpec) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return a.hands.refusal
+	}
 	for i := range a.accounts {
 		if a.accounts[i].UserID == userID && !a.accounts[i].Deleted {
 			a.accounts[i].Role, a.accounts[i].Teams = spec.Role, append([]string{"Public"}, spec.Teams...)
@@ -77,23 +90,33 @@ func (a *API) UpdateAccount(_ context.Context, userID int64, spec rotation.Accou
 	return apiError("PUT /users", 404, rotation.ErrMissing)
 }
 
-// Tokens lists what wasn't deleted.
+// Tokens lists what wasn't deleted, as late as SetLag says.
 func (a *API) Tokens(context.Context) ([]rotation.Token, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return nil, a.hands.refusal
+	}
+	return a.hands.late(a.listed()), nil
+}
+
+func (a *API) listed() []rotation.Token {
 	var all []rotation.Token
 	for _, t := range a.tokens {
 		if !t.gone {
 			all = append(all, t.Token)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // Issue mints a token, whose name has to be new on its account.
 func (a *API) Issue(_ context.Context, order rotation.Order) (rotation.Issued, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return rotation.Issued{}, a.hands.refusal
+	}
 	const call = "POST /user-tokens"
 	for _, t := range a.tokens {
 		if !t.gone && t.UserID == order.UserID && t.Label == order.Label {
@@ -104,15 +127,21 @@ func (a *API) Issue(_ context.Context, order rotation.Order) (rotation.Issued, e
 	if account == nil || account.UserID != order.UserID {
 		return rotation.Issued{}, apiError(call, 404, rotation.ErrMissing)
 	}
+	t := a.issue(order)
+	return rotation.Issued{ID: t.ID, Value: t.value, Expires: t.Expires}, nil
+}
+
+func (a *API) issue(order rotation.Order) apiToken {
+	a.remember()
 	a.lastID++
-	now := time.Now()
+	now := a.now()
 	t := apiToken{Token: rotation.Token{ID: a.lastID, Label: order.Label, UserID: order.UserID,
 		AccountID: order.AccountID, Active: true, Created: now}, value: mint(order.AccountID, a.lastID)}
 	if order.Days > 0 {
 		t.Expires = now.Add(time.Duration(order.Days) * rotation.Day)
 	}
 	a.tokens = append(a.tokens, t)
-	return rotation.Issued{ID: t.ID, Value: t.value, Expires: t.Expires}, nil
+	return t
 }
 
 // mint makes a JWT that no server signed for anybody.
@@ -129,11 +158,14 @@ func mint(accountID string, id int64) secret.Value {
 func (a *API) Prove(_ context.Context, value secret.Value) (rotation.Identity, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return rotation.Identity{}, a.hands.refusal
+	}
 	t := a.byValue(value)
 	if t == nil || !a.works(t) {
 		return rotation.Identity{}, apiError("GET /users/me", 401, rotation.ErrDead)
 	}
-	t.LastUsed = time.Now()
+	t.LastUsed = a.now()
 	return rotation.Identity{AccountID: t.AccountID}, nil
 }
 
@@ -141,6 +173,9 @@ func (a *API) Prove(_ context.Context, value secret.Value) (rotation.Identity, e
 func (a *API) Revoke(_ context.Context, id int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return a.hands.refusal
+	}
 	t := a.byID(id)
 	if t == nil {
 		return apiError("PUT /user-tokens", 404, rotation.ErrMissing)
@@ -148,6 +183,7 @@ func (a *API) Revoke(_ context.Context, id int64) error {
 	if a.works(t) && a.OnRevoke != nil {
 		a.OnRevoke(t.Token)
 	}
+	a.remember()
 	t.Active = false
 	return nil
 }
@@ -156,10 +192,14 @@ func (a *API) Revoke(_ context.Context, id int64) error {
 func (a *API) Restore(_ context.Context, id int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return a.hands.refusal
+	}
 	t := a.byID(id)
 	if t == nil {
 		return apiError("PUT /user-tokens", 404, rotation.ErrMissing)
 	}
+	a.remember()
 	t.Active = true
 	return nil
 }
@@ -168,6 +208,9 @@ func (a *API) Restore(_ context.Context, id int64) error {
 func (a *API) Delete(_ context.Context, id int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return a.hands.refusal
+	}
 	t := a.byID(id)
 	switch {
 	case t == nil:
@@ -175,6 +218,7 @@ func (a *API) Delete(_ context.Context, id int64) error {
 	case t.Active:
 		return apiError("DELETE /user-tokens", 409, rotation.ErrRefused)
 	}
+	a.remember()
 	t.gone = true
 	return nil
 }
@@ -203,21 +247,11 @@ func (a *API) Use(value secret.Value) bool {
 	return err == nil
 }
 
-// SetAccount changes an account by hand.
-func (a *API) SetAccount(id string, change func(*rotation.Account)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.accounts {
-		if a.accounts[i].ID == id {
-			change(&a.accounts[i])
-		}
-	}
-}
-
 // works reports whether the API would take t now.
 func (a *API) works(t *apiToken) bool {
 	account := a.account(t.AccountID)
-	return !t.gone && t.Live(time.Now()) && account != nil && !account.Deactivated
+	return !t.gone && t.Live(a.now()) && account != nil && !account.Deactivated &&
+		!a.now().Before(t.Created.Add(a.hands.validAfter))
 }
 
 func (a *API) account(id string) *rotation.Account {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,15 +31,34 @@ type Lab struct {
 	// person's or a clock's doing comes before the agent's.
 	DeadAllowed bool
 
+	// Passes counts the passes of all agents.
+	Passes int
+	// OnCrash is called between a crash and the restart; may be nil.
+	OnCrash func()
+	// Copies are backups of the journal, one for each event of the agent, if
+	// KeepCopies asks for them.
+	Copies     []*Memory
+	KeepCopies bool
+
 	process    int
+	others     []*other
 	lastServed map[int64]time.Time
+	mu         sync.Mutex
 	broken     []string
+	breaches   map[string]bool
 }
 
-// Account and token of every Lab.
+// other is another agent, with a journal of its own and without faults.
+type other struct {
+	engine *rotation.Engine
+	slot   rotation.Declared
+}
+
+// Account, token and path of every Lab.
 const (
 	LabAccount = "Pipeline Automation"
 	LabToken   = "pipeline-production"
+	LabPath    = "connections/qualytics"
 )
 
 // LabSchedule is short enough that ninety days see several rotations, and has
@@ -54,7 +74,7 @@ type LabStore struct {
 
 // NewLab makes a world with one target in each store.
 func NewLab(t testing.TB, plan map[int]FaultKind, stores ...LabStore) *Lab {
-	l := &Lab{T: t, API: NewAPI(), Journal: NewMemory(), Script: NewScript(plan), lastServed: map[int64]time.Time{}}
+	l := &Lab{T: t, API: NewAPI(), Journal: NewMemory(), Script: NewScript(plan), lastServed: map[int64]time.Time{}, breaches: map[string]bool{}}
 	id := rotation.AccountID(LabAccount)
 	l.Slot.Policy = rotation.Policy{Slot: rotation.Slot(id, LabToken), AgentID: "lab", AccountID: id, Token: LabToken,
 		Account: rotation.AccountSpec{Name: LabAccount, Role: "Editor", Teams: []string{"Data Engineering"}},
@@ -72,7 +92,7 @@ func NewLab(t testing.TB, plan map[int]FaultKind, stores ...LabStore) *Lab {
 func (l *Lab) addTarget(name string, s LabStore) {
 	store := mem.New(s.Options)
 	l.Stores = append(l.Stores, store)
-	s.Format.BackendType, s.Format.Path = "mem", "connections/qualytics"
+	s.Format.BackendType, s.Format.Path = "mem", LabPath
 	format, err := payload.New(s.Format)
 	if err != nil {
 		l.T.Fatal(err)
@@ -89,29 +109,105 @@ func (l *Lab) Restart() {
 	l.Journal = l.Journal.Takeover()
 	l.Engine = rotation.New(rotation.Options{Issuer: faultyIssuer{l.API, l.Script},
 		Journal: faultyJournal{l.Journal, l.Script}, Process: fmt.Sprintf("process-%d", l.process),
-		OnEvent: func(e rotation.Event) { l.Events = append(l.Events, e) }})
+		OnEvent: l.told})
 }
 
-// Run lets the agent work for d of the bubble's time, starting it again after
-// each crash.
+// Second starts another agent on the same API, stores and agent id, with that
+// journal. Run drives it too.
+func (l *Lab) Second(journal *Memory) {
+	slot := rotation.Declared{Policy: l.Slot.Policy}
+	for i, t := range l.Slot.Targets {
+		slot.Targets = append(slot.Targets, &backends.Target{Ref: t.Ref, Format: t.Format, Backend: l.Stores[i].Backend()})
+	}
+	l.others = append(l.others, &other{slot: slot, engine: rotation.New(rotation.Options{
+		Issuer: faultyIssuer{l.API, &Script{After: l.look}}, Journal: journal,
+		Process: fmt.Sprintf("other-%d", len(l.others)), OnEvent: l.told})})
+}
+
+// Run lets the agents work for d of the bubble's time, starting the first one
+// again after each crash.
 func (l *Lab) Run(d time.Duration) {
 	end := time.Now().Add(d)
+	next := make([]time.Time, 1+len(l.others))
 	for time.Now().Before(end) {
-		outcome, err := l.Engine.Pass(context.Background(), l.Slot)
-		l.look()
-		next := time.Now().Add(time.Second)
-		switch {
-		case l.Script.Crashed():
-			l.Restart()
-		case err == nil && outcome.NextAt.After(next):
-			next = outcome.NextAt
+		soonest := end
+		for i := range next {
+			if !time.Now().Before(next[i]) {
+				next[i] = l.turn(i)
+			}
+			if next[i].Before(soonest) {
+				soonest = next[i]
+			}
 		}
-		if next.After(end) {
-			next = end
-		}
-		time.Sleep(time.Until(next))
+		time.Sleep(time.Until(soonest))
 	}
 	l.look()
+}
+
+// turn is one pass of agent i; it returns when the next one is due, by the
+// bubble's clock.
+func (l *Lab) turn(i int) time.Time {
+	engine, slot := l.Engine, l.Slot
+	if i > 0 {
+		engine, slot = l.others[i-1].engine, l.others[i-1].slot
+	}
+	outcome, err := engine.Pass(context.Background(), slot)
+	l.Passes++
+	l.look()
+	next := time.Now().Add(time.Second)
+	wait := outcome.NextAt.Sub(l.API.Now())
+	switch {
+	case i == 0 && l.Script.Crashed():
+		if l.OnCrash != nil {
+			l.OnCrash()
+		}
+		l.Restart()
+	case err == nil && wait > time.Second:
+		next = time.Now().Add(wait)
+	case err == nil && outcome.NextAt.IsZero():
+		l.breach("the pass ends with %s and names no time for the next", outcome.Reason)
+	}
+	return next
+}
+
+func (l *Lab) told(e rotation.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Events = append(l.Events, e)
+	if l.KeepCopies {
+		l.Copies = append(l.Copies, l.Journal.Copy())
+	}
+}
+
+// Told returns the events of an act, in order.
+func (l *Lab) Told(act rotation.Act) []rotation.Event {
+	var told []rotation.Event
+	for _, e := range l.Events {
+		if e.Act == act {
+			told = append(told, e)
+		}
+	}
+	return told
+}
+
+// Request puts an operator's request into the journal.
+func (l *Lab) Request(kind rotation.RequestKind) rotation.Request {
+	l.T.Helper()
+	q, err := l.Journal.AddRequest(context.Background(), rotation.Request{Kind: kind, Slot: l.Slot.Policy.Slot, Actor: "uid 1000"})
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	return q
+}
+
+// Record is the slot's record as the journal has it.
+func (l *Lab) Record() rotation.Record {
+	l.T.Helper()
+	rec, err := l.Journal.Slot(context.Background(), l.Slot.Policy.Slot)
+	if err != nil {
+		l.T.Fatal(err)
+	}
+	return rec
 }
 
 // Quiesce lets the agent work on until one token of the slot is left, for
@@ -139,12 +235,7 @@ func (l *Lab) Pass() rotation.Outcome {
 
 // Serves returns the token that a reader of target i gets.
 func (l *Lab) Serves(i int) (rotation.Token, bool) {
-	t := l.Slot.Targets[i]
-	value, err := t.Format.Extract(l.Stores[i].Peek(t.Ref.Path))
-	if err != nil {
-		return rotation.Token{}, false
-	}
-	return l.API.ByValue(value)
+	return l.API.Within(l.Stores[i].Peek(l.Slot.Targets[i].Ref.Path))
 }
 
 // look checks promise 1, and remembers when each token was last served.
@@ -174,9 +265,8 @@ func (l *Lab) revoking(victim rotation.Token) {
 		l.breach("promise 2: %s is revoked %s after it was served", victim.Label, time.Since(served))
 	}
 	for i, t := range l.Slot.Targets {
-		value, err := t.Format.Extract(l.Stores[i].Peek(t.Ref.Path))
-		serves := l.API.byValue(value)
-		if err != nil || serves == nil || serves.ID == victim.ID || !l.API.works(serves) {
+		serves := l.API.within(l.Stores[i].Peek(t.Ref.Path))
+		if serves == nil || serves.ID == victim.ID || !l.API.works(serves) {
 			l.breach("promise 2: %s is revoked while %s serves no other live token", victim.Label, t.Key())
 		}
 	}
@@ -192,7 +282,7 @@ func (l *Lab) Settled() {
 			ours = append(ours, t)
 		}
 	}
-	if len(ours) != 1 || !ours[0].Live(time.Now()) {
+	if len(ours) != 1 || !ours[0].Live(l.API.Now()) {
 		l.breach("promise 3: %d tokens are left: %v", len(ours), ours)
 		return
 	}
@@ -204,7 +294,13 @@ func (l *Lab) Settled() {
 }
 
 func (l *Lab) breach(format string, args ...any) {
-	l.broken = append(l.broken, time.Now().UTC().Format("01-02 15:04:05 ")+fmt.Sprintf(format, args...))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	if !l.breaches[text] { // the first time is enough
+		l.breaches[text] = true
+		l.broken = append(l.broken, time.Now().UTC().Format("01-02 15:04:05 ")+text)
+	}
 }
 
 // Broken tells which promises were broken, with the story; "" for none.

@@ -3,9 +3,9 @@ package rotationtest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
-	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -42,14 +42,31 @@ type Script struct {
 	mu      sync.Mutex
 	count   int
 	plan    map[int]FaultKind
+	once    map[string]FaultKind
 	crashed bool
 	names   []string
 	// After is called after each act that reached the world; may be nil.
 	After func()
+	// Fault is asked before each act for an error to answer with, in place of
+	// doing it; nil does it. It lasts, where a plan strikes once. May be nil.
+	Fault func(act string) error
+	// Hangs is asked before each act on a store whether it hangs until its
+	// ctx is done; may be nil.
+	Hangs func(act string) bool
 }
 
 // NewScript plans faults by the number of the act, from 1.
 func NewScript(plan map[int]FaultKind) *Script { return &Script{plan: plan} }
+
+// Once plans a fault for the next act whose name begins with prefix.
+func (s *Script) Once(prefix string, kind FaultKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.once == nil {
+		s.once = map[string]FaultKind{}
+	}
+	s.once[prefix] = kind
+}
 
 // Count is how many acts there were; Names tells what they were.
 func (s *Script) Count() int { s.mu.Lock(); defer s.mu.Unlock(); return s.count }
@@ -77,6 +94,12 @@ func (s *Script) act(name string, do func() error, before, after error) error {
 	s.count++
 	s.names = append(s.names, name)
 	kind, planned := s.plan[s.count]
+	for prefix, k := range s.once {
+		if strings.HasPrefix(name, prefix) {
+			kind, planned = k, true
+			delete(s.once, prefix)
+		}
+	}
 	if planned && kind == CrashBefore {
 		s.crashed = true
 	}
@@ -86,6 +109,11 @@ func (s *Script) act(name string, do func() error, before, after error) error {
 		return errCrashed
 	case planned && kind == FailBefore:
 		return before
+	}
+	if s.Fault != nil {
+		if err := s.Fault(name); err != nil {
+			return err
+		}
 	}
 	err := do()
 	if s.After != nil {
@@ -190,25 +218,15 @@ func (f faultyJournal) CloseRequest(ctx context.Context, id int64, outcome strin
 	return f.s.act("close request", func() error { return f.Journal.CloseRequest(ctx, id, outcome) }, errDisk, errDisk)
 }
 
-// faultyBackend puts the script before a store. Optional interfaces of the
-// store are found through Unwrap, without the script.
-type faultyBackend struct {
-	backends.Backend
-	s *Script
-}
-
-func (f faultyBackend) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
-	err = f.s.act("put "+ref.String(), func() error { v, err = f.Backend.Put(ctx, ref, item, prev); return err },
-		&backends.Error{Op: "put", Ref: ref, Kind: backends.ErrUnavailable},
-		&backends.Error{Op: "put", Ref: ref, Kind: backends.ErrUnknownOutcome})
-	return v, err
-}
-
-func (f faultyBackend) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
-	failed := &backends.Error{Op: "get", Ref: ref, Kind: backends.ErrUnavailable}
-	err = f.s.act("get "+ref.String(), func() error { item, v, err = f.Backend.Get(ctx, ref, at); return err }, failed, failed)
-	if err != nil && !errors.Is(err, backends.ErrNotFound) {
-		item = backends.Item{}
+// Counted is how many acts there were whose name begins with prefix.
+func (s *Script) Counted(prefix string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	count := 0
+	for _, name := range s.names {
+		if strings.HasPrefix(name, prefix) {
+			count++
+		}
 	}
-	return item, v, err
+	return count
 }
