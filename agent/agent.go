@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -65,20 +64,25 @@ type Agent struct {
 	loadedAt time.Time
 	loadErr  error
 	fatal    error
-	reasons  map[string]rotation.Reason // why each slot waits, by its last pass
+	reasons  map[string]rotation.Reason // what hinders a slot, by its last pass
+	// unread are the targets that can't be read, by slot and key.
+	unread map[string]map[string]rotation.TargetSeen
+	wanted []string // slots that the loop is to look at
+	reload bool     // the loop is to take declared anew
 
-	ready   atomic.Bool
-	address atomic.Value  // string
-	wakeup  chan struct{} // signals the loop of Run; holds one
-	wanted  []string      // slots that the loop is to look at, guarded by mu
-	reload  bool          // the loop is to take declared anew, guarded by mu
+	reloading chan struct{} // holds one token: whoever put it reloads
+	closed    atomic.Bool
+	ready     atomic.Bool
+	address   atomic.Value  // string
+	wakeup    chan struct{} // signals the loop of Run; holds one
 }
 
 // New takes the lease on the journal and opens the backends. It calls neither
 // Qualytics nor a store. What it opened is closed again when it fails.
 func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	a := &Agent{opt: opt, log: opt.Log, pace: opt.Pace, reasons: map[string]rotation.Reason{},
-		wakeup: make(chan struct{}, 1)}
+		unread: map[string]map[string]rotation.TargetSeen{},
+		wakeup: make(chan struct{}, 1), reloading: make(chan struct{}, 1)}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -124,8 +128,12 @@ func newProcess() string {
 	return hex.EncodeToString(random)
 }
 
-// Close gives back what New took, in the opposite order. Run must have ended.
+// Close gives back what New took, in the opposite order. Run, Once and Reload
+// must have ended. A second call does nothing.
 func (a *Agent) Close() error {
+	if !a.closed.CompareAndSwap(false, true) {
+		return nil
+	}
 	var all []error
 	if a.declared != nil {
 		all = append(all, a.declared.close())
@@ -144,79 +152,4 @@ func (a *Agent) current() *declared {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.declared
-}
-
-// event passes on what the engine committed.
-func (a *Agent) event(e rotation.Event) {
-	a.metrics.Event(e)
-	a.logEvent(e)
-	if a.opt.OnEvent != nil {
-		a.opt.OnEvent(e)
-	}
-}
-
-// quiet are the acts of which there are many and that change nothing outside.
-var quiet = map[rotation.Act]bool{
-	rotation.ActSeen: true, rotation.ActSending: true, rotation.ActProved: true,
-	rotation.ActMissing: true, rotation.ActRebuilt: true,
-}
-
-func (a *Agent) logEvent(e rotation.Event) {
-	level := slog.LevelInfo
-	if quiet[e.Act] {
-		level = slog.LevelDebug
-	}
-	attrs := []slog.Attr{slog.String("reason", string(e.Reason))}
-	if e.Slot != "" {
-		attrs = append(attrs, slog.String("slot", e.Slot))
-	}
-	if e.Account != "" {
-		attrs = append(attrs, slog.String("account", e.Account))
-	}
-	if e.Generation != 0 {
-		attrs = append(attrs, slog.Uint64("generation", e.Generation), slog.Int64("token_id", e.TokenID))
-	}
-	if e.Target != "" {
-		attrs = append(attrs, slog.String("target", e.Target))
-	}
-	if e.Detail != "" {
-		attrs = append(attrs, slog.String("detail", e.Detail))
-	}
-	a.log.LogAttrs(context.Background(), level, string(e.Act), attrs...)
-}
-
-// Submit stores an operator's requests and wakes their slots.
-func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rotation.Request, error) {
-	slots := a.current().slots
-	for _, r := range requests {
-		if _, ok := slots[r.Slot]; !ok {
-			return nil, fmt.Errorf("slot %s is not declared: %w", r.Slot, rotation.ErrNoRecord)
-		}
-	}
-	stored := make([]rotation.Request, 0, len(requests))
-	for _, r := range requests {
-		added, err := a.journal.AddRequest(ctx, r)
-		if err != nil {
-			return stored, err
-		}
-		stored = append(stored, added)
-		a.wake(added.Slot)
-	}
-	return stored, nil
-}
-
-// Request returns a stored request.
-func (a *Agent) Request(ctx context.Context, id int64) (rotation.Request, error) {
-	return a.journal.Request(ctx, id)
-}
-
-// wake asks the loop to look at slots now.
-func (a *Agent) wake(slots ...string) {
-	a.mu.Lock()
-	a.wanted = append(a.wanted, slots...)
-	a.mu.Unlock()
-	select {
-	case a.wakeup <- struct{}{}:
-	default: // a signal is waiting already
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/handover-agent/handover/agent/config"
+	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -15,28 +16,26 @@ import (
 // declared is a declaration with its backends open. A reload makes a new one;
 // the old one is closed when its last pass has ended.
 type declared struct {
+	// edition counts the loads of one process.
+	edition     uint64
 	declaration *config.Declaration
 	slots       map[string]rotation.Declared
 	policies    []rotation.Policy
 	backends    []backends.Backend
-	passes      sync.WaitGroup
+	// passes are under way with these backends; [Agent.borrow] adds them.
+	passes sync.WaitGroup
 }
 
 // open opens the backends of a declaration. When one can't be opened, those
 // before it are closed again.
-func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (_ *declared, err error) {
+func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declared, error) {
 	w := &declared{declaration: d, slots: map[string]rotation.Declared{}, policies: d.Policies()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, w.close())
-		}
-	}()
 	byName := map[string]backends.Backend{}
 	for _, b := range d.Backends {
 		opened, err := b.Driver.Open(ctx, backends.Env{Name: b.Name, AgentID: d.Agent.ID,
 			Log: log.With("backend", b.Name)}, b.Options)
 		if err != nil {
-			return w, fmt.Errorf("open backend %s: %w", b.Name, err)
+			return nil, errors.Join(fmt.Errorf("open backend %s: %w", b.Name, err), w.close())
 		}
 		byName[b.Name] = opened
 		w.backends = append(w.backends, opened)
@@ -64,4 +63,26 @@ func (w *declared) close() error {
 		all = append(all, b.Close())
 	}
 	return errors.Join(all...)
+}
+
+// borrow returns a slot as it is declared now; its backends stay open until
+// release is called. It is false for a slot that isn't declared.
+func (a *Agent) borrow(name string) (slot rotation.Declared, release func(), ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := a.declared
+	if slot, ok = d.slots[name]; !ok {
+		return slot, nil, false
+	}
+	slot.Edition = d.edition
+	d.passes.Add(1)
+	return slot, d.passes.Done, true
+}
+
+// declares fails with control.ErrNotFound for a slot that isn't declared.
+func (w *declared) declares(slot string) error {
+	if _, ok := w.slots[slot]; !ok {
+		return fmt.Errorf("%w: slot %s is not declared", control.ErrNotFound, slot)
+	}
+	return nil
 }

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// queue holds the slots by when they are to be looked at. It is not safe for
-// concurrent use: its owner is the loop of Run.
+// queue holds the slots by when they are to be looked at. A slot may also
+// sleep: it has no time, and is looked at when somebody puts it. The queue is
+// not safe for concurrent use: its owner is the loop of Run.
 type queue struct {
 	order  entries
 	bySlot map[string]*entry
@@ -16,8 +17,10 @@ type queue struct {
 type entry struct {
 	slot string
 	at   time.Time
-	// index is the place in order; -1 while a pass runs.
+	// index is the place in order; -1 while a pass runs, and asleep.
 	index int
+	// running: a pass is under way.
+	running bool
 	// again: wanted at once, while its pass was running.
 	again bool
 	// failures counts the passes that failed one after the other.
@@ -27,7 +30,8 @@ type entry struct {
 func newQueue() *queue { return &queue{bySlot: map[string]*entry{}} }
 
 // put schedules a slot at the given time, or earlier if it is scheduled
-// earlier already. For a slot whose pass is running it means: once more.
+// earlier already. It wakes a slot that sleeps. For a slot whose pass is
+// running it means: once more.
 func (q *queue) put(slot string, at time.Time) {
 	e := q.bySlot[slot]
 	switch {
@@ -35,8 +39,11 @@ func (q *queue) put(slot string, at time.Time) {
 		e = &entry{slot: slot, at: at}
 		q.bySlot[slot] = e
 		heap.Push(&q.order, e)
-	case e.index < 0:
+	case e.running:
 		e.again = true
+	case e.index < 0:
+		e.at = at
+		heap.Push(&q.order, e)
 	case at.Before(e.at):
 		e.at = at
 		heap.Fix(&q.order, e.index)
@@ -60,23 +67,26 @@ func (q *queue) take(now time.Time) *entry {
 		return nil
 	}
 	e := heap.Pop(&q.order).(*entry)
-	e.index = -1
+	e.index, e.running = -1, true
 	return e
 }
 
-// back puts a slot whose pass has ended in again.
+// back puts a slot whose pass has ended in again: at the given time; at now if
+// it was wanted meanwhile; else, with the zero time, it sleeps.
 func (q *queue) back(e *entry, at, now time.Time) {
 	if q.bySlot[e.slot] != e {
 		return // dropped in the meantime
 	}
 	if e.again {
-		e.again, at = false, now
+		at = now
 	}
-	e.at = at
-	heap.Push(&q.order, e)
+	e.at, e.running, e.again = at, false, false
+	if !at.IsZero() {
+		heap.Push(&q.order, e)
+	}
 }
 
-// next is when the first slot is due; zero when there is none.
+// next is when the first slot is due; zero when none is.
 func (q *queue) next() time.Time {
 	if len(q.order) == 0 {
 		return time.Time{}

@@ -14,9 +14,16 @@ import (
 // Reload reads the declaration again and puts it in force: all of it or, when
 // anything is wrong, nothing. The reason of a failure also shows in status and
 // metrics until a reload succeeds. Passes under way end with the declaration
-// they began with.
+// they began with; Reload waits for them and closes its backends. It is safe
+// for concurrent use, and must have ended before Close.
 func (a *Agent) Reload(ctx context.Context) error {
-	err := a.takeIn(ctx)
+	select {
+	case a.reloading <- struct{}{}:
+		defer func() { <-a.reloading }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	old, err := a.takeIn(ctx)
 	a.mu.Lock()
 	a.loadErr = err
 	a.mu.Unlock()
@@ -24,34 +31,42 @@ func (a *Agent) Reload(ctx context.Context) error {
 		a.log.Error("declaration not reloaded; the old one stays in force", "error", err)
 		return err
 	}
+	a.wake()
+	if err := old.close(); err != nil {
+		a.log.Warn("backends of the old declaration not closed cleanly", "error", err)
+	}
 	return nil
 }
 
-func (a *Agent) takeIn(ctx context.Context) error {
+// takeIn puts a fresh declaration in force and returns the one before.
+func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	if a.opt.Load == nil {
-		return errors.New("reload: this agent has nothing to read again")
+		return nil, errors.New("reload: this agent has nothing to read again; restart it")
 	}
 	next, err := a.opt.Load()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	old := a.current()
 	if err := sameProcess(old.declaration, next); err != nil {
-		return err
+		return nil, err
 	}
 	fresh, err := open(ctx, next, a.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	fresh.edition = old.edition + 1
 	a.mu.Lock()
 	a.declared, a.loadedAt, a.reload = fresh, a.pace.Now(), true
 	a.mu.Unlock()
+	for _, w := range next.Warnings {
+		a.log.Warn("declaration reloaded with a doubt", "warning", w.String())
+	}
 	for _, line := range Changes(old.policies, fresh.policies) {
 		a.log.Info("declaration changed", "change", line)
 	}
 	a.log.Info("declaration reloaded", "slots", len(fresh.slots))
-	a.wake()
-	return old.close()
+	return old, nil
 }
 
 // sameProcess refuses what can't change while the process runs.

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -28,9 +27,12 @@ type loop struct {
 	passes  sync.WaitGroup
 }
 
-// drive runs passes until ctx is done, then waits for those under way. It
-// fails when the journal can't be used any more.
+// drive runs passes until ctx is done, then waits for those under way: the act
+// that each is at is finished. It fails when the journal can't be used any
+// more.
 func (a *Agent) drive(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	l := &loop{a: a, queue: newQueue(), ended: make(chan result, a.opt.Concurrency)}
 	defer a.pace.Busy()()
 	l.adopt()
@@ -42,12 +44,13 @@ func (a *Agent) drive(ctx context.Context) error {
 	for ctx.Err() == nil && a.failure() == nil {
 		l.take()
 		l.start(ctx)
-		if !l.collect() {
+		if !l.collect(ctx) {
 			a.pace.Wait(ctx, l.local(l.queue.next()), a.wakeup)
 		}
 	}
+	stop() // without a journal, the passes under way have to end too
 	l.passes.Wait()
-	l.collect()
+	l.collect(ctx)
 	return a.failure()
 }
 
@@ -58,6 +61,7 @@ func (l *loop) adopt() {
 	for slot := range l.queue.bySlot {
 		if _, ok := slots[slot]; !ok {
 			l.queue.drop(slot)
+			l.a.remember(slot, rotation.Outcome{})
 		}
 	}
 	now := l.a.client.Now()
@@ -90,17 +94,16 @@ func (l *loop) start(ctx context.Context) {
 		if e == nil {
 			return
 		}
-		d := l.a.current()
-		slot, ok := d.slots[e.slot]
-		if !ok {
+		slot, release, ok := l.a.borrow(e.slot)
+		if !ok { // a reload took it out just now
+			l.queue.drop(e.slot)
 			continue
 		}
 		l.running++
-		d.passes.Add(1)
 		done := l.a.pace.Busy()
 		l.passes.Go(func() {
 			defer done()
-			defer d.passes.Done()
+			defer release()
 			began := l.a.pace.Now()
 			outcome, err := l.a.engine.Pass(ctx, slot)
 			l.a.metrics.Pass(l.a.pace.Now().Sub(began), outcome.Reason)
@@ -112,34 +115,33 @@ func (l *loop) start(ctx context.Context) {
 
 // collect takes in the passes that have ended. It returns whether there were
 // any.
-func (l *loop) collect() bool {
-	any := false
+func (l *loop) collect(ctx context.Context) bool {
+	some := false
 	for {
 		select {
 		case r := <-l.ended:
 			l.running--
-			l.settle(r)
-			any = true
+			l.settle(ctx, r)
+			some = true
 		default:
-			return any
+			return some
 		}
 	}
 }
 
 // settle schedules the slot of an ended pass.
-func (l *loop) settle(r result) {
+func (l *loop) settle(ctx context.Context, r result) {
 	now := l.a.client.Now()
-	if r.err == nil {
+	switch {
+	case r.err == nil:
 		r.entry.failures = 0
 		l.a.remember(r.entry.slot, r.outcome)
 		l.queue.back(r.entry, r.outcome.NextAt, now)
 		return
-	}
-	if errors.Is(r.err, context.Canceled) {
-		return
-	}
-	if fatal(r.err) {
+	case fatal(r.err):
 		l.a.fail(r.err)
+		return
+	case ctx.Err() != nil: // the end of a process is not a failure
 		return
 	}
 	r.entry.failures++
@@ -167,10 +169,19 @@ func fatal(err error) bool {
 	return false
 }
 
+// remember keeps what hinders a slot and which of its targets can't be read,
+// for Status; a reason that the journal tells as well is forgotten.
 func (a *Agent) remember(slot string, o rotation.Outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reasons[slot] = o.Reason
+	delete(a.reasons, slot)
+	delete(a.unread, slot)
+	if hinders(o.Reason) {
+		a.reasons[slot] = o.Reason
+	}
+	if len(o.Unread) > 0 {
+		a.unread[slot] = o.Unread
+	}
 }
 
 func (a *Agent) fail(err error) {
@@ -185,73 +196,4 @@ func (a *Agent) failure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.fatal
-}
-
-// Summary is how Once ended.
-type Summary struct {
-	// Slots is how many were looked at, Settled how many of them are served
-	// as declared.
-	Slots, Settled int
-	// Waiting says of each other slot what it waits for.
-	Waiting map[string]rotation.Reason
-}
-
-// patience bounds how long Once waits for what settles soon: a token that
-// isn't valid yet, a store that asks to come back.
-const (
-	soon     = 30 * time.Second
-	patience = 5 * time.Minute
-)
-
-// Once brings the named slots, or all, to rest: it repeats the pass of a slot
-// that says it can go on within half a minute, for five minutes at most. It
-// fails when ctx is done, and when a pass fails.
-func (a *Agent) Once(ctx context.Context, slots ...string) (Summary, error) {
-	d := a.current()
-	if len(slots) == 0 {
-		for _, p := range d.policies {
-			slots = append(slots, p.Slot)
-		}
-	}
-	sum := Summary{Slots: len(slots), Waiting: map[string]rotation.Reason{}}
-	var mu sync.Mutex
-	var failed []error
-	turn := make(chan struct{}, a.opt.Concurrency)
-	var all sync.WaitGroup
-	for _, slot := range slots {
-		turn <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turn }()
-			outcome, err := a.settle(ctx, d.slots[slot])
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil:
-				failed = append(failed, fmt.Errorf("slot %s: %w", slot, err))
-			case outcome.Settled():
-				sum.Settled++
-			default:
-				sum.Waiting[slot] = outcome.Reason
-			}
-		})
-	}
-	all.Wait()
-	return sum, errors.Join(failed...)
-}
-
-func (a *Agent) settle(ctx context.Context, slot rotation.Declared) (rotation.Outcome, error) {
-	defer a.pace.Busy()()
-	end := a.pace.Now().Add(patience)
-	for {
-		outcome, err := a.engine.Pass(ctx, slot)
-		if err != nil || outcome.Settled() {
-			return outcome, err
-		}
-		wait := outcome.NextAt.Sub(a.client.Now())
-		until := a.pace.Now().Add(wait)
-		if outcome.NextAt.IsZero() || wait > soon || until.After(end) {
-			return outcome, nil
-		}
-		a.pace.Wait(ctx, until, nil)
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -39,12 +41,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent started", "agent", d.Agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
 		"listen", listener.Addr().String(), "socket", d.Agent.Socket, "journal", d.State.SQLite)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
+	group.Go(func() error { return a.serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
 	group.Go(func() error { return socket.Serve(ctx) })
 	group.Go(func() error { return a.drive(ctx) })
-	err = group.Wait()
-	a.log.Info("agent stopped", "error", err)
-	return err
+	if err := group.Wait(); err != nil {
+		a.log.Error("agent failed", "error", err)
+		return err
+	}
+	a.log.Info("agent stopped")
+	return nil
 }
 
 // Address is where health, metrics and page are served; "" before Run serves
@@ -55,9 +60,10 @@ func (a *Agent) Address() string {
 }
 
 // serve answers at the listener until ctx is done.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+func (a *Agent) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout,
-		WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10}
+		WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -89,12 +95,16 @@ func (a *Agent) Ready() error {
 // Status tells how the agent and its slots stand.
 func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 	a.mu.Lock()
-	d, loadedAt, loadErr := a.declared, a.loadedAt, a.loadErr
+	d, loadedAt, loadErr, reasons := a.declared, a.loadedAt, a.loadErr, maps.Clone(a.reasons)
+	unread := maps.Clone(a.unread)
 	a.mu.Unlock()
 	doc, err := report.Build(ctx, report.Source{Agent: d.declaration.Agent.ID, Version: a.opt.Version,
 		Journal: a.journal, Policies: d.policies}, a.client.Now())
 	if err != nil {
 		return doc, err
+	}
+	for i := range doc.Slots {
+		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
 	}
 	doc.Running = true
 	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}

@@ -8,6 +8,9 @@ import (
 // maxDistance is how many typing mistakes a suggestion may be away.
 const maxDistance = 2
 
+// Closest is the known word that was meant; "" when none is near.
+func Closest(word string, known []string) string { return closest(word, known) }
+
 // closest is the known word that was meant; "" when none is near.
 func closest(word string, known []string) string {
 	best, least := "", maxDistance+1

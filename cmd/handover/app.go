@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +57,16 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
+// also is err with what went wrong at the end. It isn't lost behind an exit
+// that says nothing more.
+func also(err, more error) error {
+	var e *exit
+	if more != nil && errors.As(err, &e) && e.err == nil {
+		return &exit{code: e.code, err: more}
+	}
+	return errors.Join(err, more)
+}
+
 // run runs the program and returns its exit code. Data goes to out, all else
 // to err.
 func run(ctx context.Context, args []string, std streams) int {
@@ -68,7 +76,12 @@ func run(ctx context.Context, args []string, std streams) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	err := root.ExecuteContext(ctx)
+	return a.report(root.ExecuteContext(ctx))
+}
+
+// report tells what went wrong and turns it into the exit code. The problems of
+// a declaration are told as they are: each begins with its place, for editors.
+func (a *app) report(err error) int {
 	if err == nil {
 		return exitDone
 	}
@@ -79,10 +92,11 @@ func run(ctx context.Context, args []string, std streams) int {
 	}
 	var problems *config.Errors
 	if errors.As(err, &problems) {
-		code = exitDeclaration
+		fmt.Fprintln(a.err, problems)
+		return exitDeclaration
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, "handover:", err)
+		fmt.Fprintln(a.err, "handover:", err)
 	}
 	return code
 }
@@ -91,6 +105,13 @@ func run(ctx context.Context, args []string, std streams) int {
 func usage(format string, args ...any) error {
 	return &exit{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
+
+// The words that a flag takes.
+var (
+	outputs    = []string{"table", "json", "yaml"}
+	logFormats = []string{"text", "json"}
+	logLevels  = []string{"debug", "info", "warn", "error"}
+)
 
 // root is the command without a name; its subcommands do the work.
 func (a *app) root() *cobra.Command {
@@ -101,35 +122,49 @@ func (a *app) root() *cobra.Command {
 their tokens, delivers them into secrets managers in the shape that each
 consumer reads, and retires the old ones after a grace period. It makes before
 it breaks.`,
+		Example: `  handover dev
+  handover validate
+  handover plan
+  handover run`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return a.checkFlags()
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.configFile, "config", "c", "agent.yaml", "the declaration")
 	flags.StringVarP(&a.output, "output", "o", "table", "how data is printed: table, json or yaml")
 	flags.StringVar(&a.logFormat, "log-format", "text", "how the log is written: text or json")
 	flags.StringVar(&a.logLevel, "log-level", "info", "the least level that is logged: debug, info, warn or error")
+	a.completeFlags(root)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see '%s --help'", err, cmd.CommandPath())
 	})
+	addGroups(root)
 	root.AddCommand(a.commands()...)
+	strict(root)
 	return root
 }
 
+// checkFlags checks the flags that every command has.
 func (a *app) checkFlags() error {
-	if !strings.Contains("|table|json|yaml|", "|"+a.output+"|") {
-		return usage("-o %q is not known: use table, json or yaml", a.output)
-	}
-	if a.logFormat != "text" && a.logFormat != "json" {
-		return usage("--log-format %q is not known: use text or json", a.logFormat)
-	}
-	if err := new(slog.Level).UnmarshalText([]byte(a.logLevel)); err != nil {
-		return usage("--log-level %q is not known: use debug, info, warn or error", a.logLevel)
+	for _, flag := range []struct {
+		name, given string
+		known       []string
+	}{{"-o", a.output, outputs}, {"--log-format", a.logFormat, logFormats}, {"--log-level", a.logLevel, logLevels}} {
+		if !slices.Contains(flag.known, flag.given) {
+			return usage("%s %q is not known: use %s", flag.name, flag.given, either(flag.known))
+		}
 	}
 	return nil
 }
@@ -145,31 +180,11 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, options))
 }
 
-// load reads the declaration, with its warnings to err.
+// load reads the declaration.
 func (a *app) load(options ...config.Option) (*config.Declaration, error) {
 	registry, err := all.Registry()
 	if err != nil {
 		return nil, err
 	}
-	d, err := config.Load(a.configFile, registry, a.env, options...)
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// printJSON writes v as indented JSON.
-func (a *app) printJSON(v any) error {
-	encoder := json.NewEncoder(a.out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
-}
-
-// version is the program's, from its build.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+	return config.Load(a.configFile, registry, a.env, options...)
 }

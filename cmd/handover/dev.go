@@ -72,31 +72,31 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	}
 	listener, err := listenNear(simAddress)
 	if err != nil {
-		return errors.Join(err, world.server.Close())
+		return errors.Join(err, world.close())
 	}
 	d, err := a.devDeclaration(o, world, listener.Addr().String())
 	if err != nil {
-		return errors.Join(err, listener.Close(), world.server.Close())
+		return errors.Join(err, listener.Close(), world.close())
 	}
 	story := a.out
 	if a.output != "table" {
 		story = a.err
 	}
-	w := newWatch(d, world, story)
+	w := newWatch(d, world, listener.Addr().String(), story)
 	ready := make(chan struct{})
 	running, err := agent.New(ctx, agent.Options{Declaration: d, Version: version(), Log: a.logger(),
 		Pace: world.clock, OnEvent: w.event, OnReady: func() { close(ready) }})
 	if err != nil {
-		return errors.Join(err, listener.Close(), world.server.Close())
+		return errors.Join(err, listener.Close(), world.close())
 	}
-	w.introduce(o, listener.Addr().String(), d)
+	w.introduce(o)
 	err = a.devRun(ctx, o, world, listener, w, running, ready)
 	summary := w.summary(o)
-	err = errors.Join(err, running.Close(), world.server.Close())
+	err = errors.Join(err, running.Close(), world.close())
 	if err != nil {
 		return err
 	}
-	return a.printSummary(summary, o.duration > 0)
+	return a.verdict(summary, o.duration > 0, world.clock.Now().Sub(w.began) < o.duration)
 }
 
 // devRun runs the parts until ctx is done, the time is over, or one fails; then
@@ -122,7 +122,7 @@ func (a *app) devRun(ctx context.Context, o devOptions, world *simulation, liste
 		server.Wait()
 		return errors.Join(err, <-errs, <-errs)
 	}
-	w.startReaders(ctx, &parts, listener.Addr().String())
+	w.startReaders(ctx, &parts)
 	end := time.Time{}
 	if o.duration > 0 {
 		end = world.clock.Now().Add(o.duration)
@@ -130,7 +130,7 @@ func (a *app) devRun(ctx context.Context, o devOptions, world *simulation, liste
 	world.clock.Run(ctx, end)
 	stop()
 	parts.Wait()
-	w.finish()
+	w.finish(o.duration > 0)
 	stopServing()
 	server.Wait()
 	return errors.Join(<-errs, <-errs)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -52,32 +53,39 @@ it takes the simulator's time for its own.`,
 }
 
 func (a *app) runSim(ctx context.Context, listen, state, tokenFile string, day time.Duration) error {
-	world, err := newSimulation(state, day, a)
-	if err != nil {
-		return err
-	}
-	if err := world.writeAdminToken(tokenFile); err != nil {
-		return errors.Join(err, world.server.Close())
-	}
+	// First of all the address: a simulator that can't serve must not put its
+	// token in the place of another one's.
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
-		return errors.Join(fmt.Errorf("serve the simulator: %w; --listen names another address", err), world.server.Close())
+		return fmt.Errorf("serve the simulator: %w; --listen names another address", err)
+	}
+	world, err := newSimulation(state, day, a)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := world.writeAdminToken(tokenFile); err != nil {
+		return errors.Join(err, listener.Close(), world.close())
 	}
 	fmt.Fprintln(a.out, "http://"+listener.Addr().String())
 	fmt.Fprintf(a.err, "The administrator's token is in %s. A day takes %s.\n", tokenFile, config.FormatDuration(day))
 	return world.serve(ctx, listener)
 }
 
-// simulation is a simulator with a clock of its own.
+// simulation is a simulator with a clock of its own, and a lock on its state.
 type simulation struct {
 	server *sim.Server
 	clock  *pace.Scaled
+	lock   *os.File // nil without a state file
 }
 
 // newSimulation starts a simulator whose clock goes on from the last instant
 // that its state knows of.
 func newSimulation(state string, day time.Duration, a *app) (*simulation, error) {
-	s := &simulation{}
+	lock, err := lockState(state)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulation{lock: lock}
 	began := time.Now()
 	now := func() time.Time {
 		if s.clock == nil {
@@ -85,11 +93,11 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 		}
 		return s.clock.Now()
 	}
-	server, err := sim.New(sim.Options{Now: now, StateFile: state, Log: a.logger()})
+	s.server, err = sim.New(sim.Options{Now: now, StateFile: state, Log: a.logger()})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
-	for _, t := range server.Tokens() {
+	for _, t := range s.server.Tokens() {
 		for _, at := range []time.Time{t.Created, t.LastUsed} {
 			if at.After(began) {
 				began = at
@@ -98,10 +106,38 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 	}
 	clock, err := pace.NewScaled(began, day)
 	if err != nil {
-		return nil, errors.Join(usage("--day: %w", err), server.Close())
+		return nil, errors.Join(usage("--day: %w", err), s.close())
 	}
-	s.server, s.clock = server, clock
+	s.clock = clock
 	return s, nil
+}
+
+// lockState keeps a second simulator from a state file, which it would write
+// over. The kernel frees the lock when the process ends.
+func lockState(state string) (*os.File, error) {
+	if state == "" {
+		return nil, nil
+	}
+	lock, err := os.OpenFile(state+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the simulator's state: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another simulator runs on %s: stop it, or name another place (%w)", state, err), lock.Close())
+	}
+	return lock, nil
+}
+
+// close ends the simulator and frees its state.
+func (s *simulation) close() error {
+	var all []error
+	if s.server != nil {
+		all = append(all, s.server.Close())
+	}
+	if s.lock != nil {
+		all = append(all, s.lock.Close())
+	}
+	return errors.Join(all...)
 }
 
 // writeAdminToken puts the administrator's token into a file of mode 0600.
@@ -127,11 +163,13 @@ func writeSecret(file string, value secret.Value) error {
 // serve answers at the listener and lets the clock run, until ctx is done. It
 // closes the simulator.
 func (s *simulation) serve(ctx context.Context, listener net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { s.clock.Run(ctx, time.Time{}) })
 	err := serveHTTP(ctx, listener, s.server)
+	stop() // it may have ended by itself
 	running.Wait()
-	return errors.Join(err, s.server.Close())
+	return errors.Join(err, s.close())
 }
 
 // serveHTTP answers at the listener until ctx is done.

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/handover-agent/handover/agent/plan"
+	"github.com/handover-agent/handover/qualytics"
+	"github.com/handover-agent/handover/rotation/journal"
+)
+
+// Plan tells what an agent with these options would do now. It changes nothing
+// and takes no lease, so it works beside a running agent. Of the options it
+// uses Declaration, Version, Log and Transport.
+func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
+	log := opt.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	d := opt.Declaration
+	source := plan.Source{Log: log}
+	read, err := journal.OpenReadOnly(ctx, d.State.SQLite)
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, read.Close()) }()
+		source.Journal = read
+	case !errors.Is(err, journal.ErrNoJournal):
+		return made, err
+	}
+	client, err := qualytics.New(qualytics.Options{BaseURL: d.Qualytics.URL, Credential: d.Qualytics.Credential.Read,
+		Transport: opt.Transport, CAFile: d.Qualytics.CAFile, Rate: d.Qualytics.Rate, Timeout: d.Qualytics.Timeout,
+		UserAgent: "handover/" + opt.Version, Log: log})
+	if err != nil {
+		return made, err
+	}
+	defer client.Close()
+	source.API = client
+	opened, err := open(ctx, d, log)
+	if err != nil {
+		return made, err
+	}
+	defer func() { err = errors.Join(err, opened.close()) }()
+	for _, p := range opened.policies {
+		source.Slots = append(source.Slots, opened.slots[p.Slot])
+	}
+	return plan.Make(ctx, source)
+}

@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/rotation"
+)
+
+func rotate(slot string) []rotation.Request {
+	return []rotation.Request{{Kind: rotation.RequestRotate, Slot: slot, Reason: "it leaked", Actor: "uid 1000"}}
+}
+
+func TestSubmitWakesTheSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, twoSlots)
+		a := w.agent()
+		w.drive(a)
+		later(time.Second)
+		stored, err := a.Submit(t.Context(), rotate(pipelineSlot))
+		if err != nil || len(stored) != 1 || stored[0].ID == 0 {
+			t.Fatalf("Submit = %+v, %v", stored, err)
+		}
+		synctest.Wait() // no time goes by
+		if s := w.status(a, pipelineSlot); s.Generation != 2 || s.State != rotation.SlotCurrent {
+			t.Errorf("the slot is %s at generation %d, a rotation was asked for", s.State, s.Generation)
+		}
+		if s := w.status(a, gateSlot); s.Generation != 1 {
+			t.Errorf("the other slot was rotated too")
+		}
+		closed, err := a.Request(t.Context(), stored[0].ID)
+		if err != nil || closed.ClosedAt.IsZero() || !strings.HasPrefix(closed.Outcome, "issued") || closed.Actor != "uid 1000" {
+			t.Errorf("the request stands as %+v, %v", closed, err)
+		}
+	})
+}
+
+// A pass that is under way has read the requests already; one that comes now
+// gets a pass of its own.
+func TestSubmitDuringAPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		entered, leave := make(chan struct{}, 1), make(chan struct{})
+		a := w.agent()
+		w.drive(a)
+		later(time.Second)
+		w.mu.Lock()
+		w.look = func(context.Context, backends.Ref) error {
+			select {
+			case entered <- struct{}{}:
+				<-leave
+			default: // only the first one waits
+			}
+			return nil
+		}
+		w.mu.Unlock()
+		<-entered // the drift check, in an hour
+		stored, err := a.Submit(t.Context(), rotate(pipelineSlot))
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := w.status(a, pipelineSlot); s.Generation != 1 {
+			t.Fatalf("generation %d while the pass before is under way", s.Generation)
+		}
+		close(leave)
+		synctest.Wait()
+		if s := w.status(a, pipelineSlot); s.Generation != 2 {
+			t.Errorf("generation %d: the request was overlooked", s.Generation)
+		}
+		if closed, err := a.Request(t.Context(), stored[0].ID); err != nil || closed.ClosedAt.IsZero() {
+			t.Errorf("the request stands as %+v, %v", closed, err)
+		}
+	})
+}
+
+func TestSubmitRefusesAnUnknownSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		a := w.agent()
+		_, err := a.Submit(t.Context(), append(rotate(pipelineSlot), rotate("nobody@service/x")...))
+		if !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("Submit = %v, control.ErrNotFound was expected", err)
+		}
+		if open, err := a.journal.Requests(t.Context(), pipelineSlot); err != nil || len(open) > 0 {
+			t.Errorf("%d requests were stored beside a refused one (%v)", len(open), err)
+		}
+		if _, err := a.Request(t.Context(), 1); !errors.Is(err, rotation.ErrNoRecord) {
+			t.Errorf("Request of an id that was never given = %v", err)
+		}
+	})
+}
+
+// What was asked for before the agent ran is carried out when it runs.
+func TestRequestsOfBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		a := w.agent()
+		if _, err := a.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Submit(t.Context(), rotate(pipelineSlot)); err != nil {
+			t.Fatal(err)
+		}
+		w.drive(a)
+		synctest.Wait()
+		if s := w.status(a, pipelineSlot); s.Generation != 2 {
+			t.Errorf("generation %d, a rotation was asked for", s.Generation)
+		}
+	})
+}

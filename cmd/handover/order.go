@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/handover-agent/handover/agent"
+	"github.com/handover-agent/handover/agent/config"
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/rotation"
+	"github.com/handover-agent/handover/rotation/journal"
+)
+
+// order is what an operator asks for.
+type order struct {
+	kind   rotation.RequestKind
+	names  []string
+	all    bool
+	reason string
+	wait   bool
+}
+
+// requests is the order as the agent takes it, one for each slot.
+func (o order) requests(slots []string) []rotation.Request {
+	list := make([]rotation.Request, len(slots))
+	for i, slot := range slots {
+		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: fmt.Sprintf("uid %d", os.Getuid())}
+	}
+	return list
+}
+
+// outcomes is what rotate and resume print.
+type outcomes struct {
+	Requests []outcome `json:"requests"`
+}
+
+// outcome is how a request stands.
+type outcome struct {
+	Request int64                `json:"request"`
+	Kind    rotation.RequestKind `json:"kind"`
+	Slot    string               `json:"slot"`
+	// State is "taken" when an agent will do it, "settled" when every target
+	// serves the current token, "waiting" when something is left.
+	State string `json:"state"`
+	// Generation is the slot's current one, 0 when it isn't known.
+	Generation uint64 `json:"generation,omitempty"`
+	// Reason is why it waits.
+	Reason rotation.Reason `json:"reason,omitempty"`
+}
+
+const (
+	stateTaken   = "taken"
+	stateSettled = "settled"
+	stateWaiting = "waiting"
+)
+
+func (o outcomes) write(w io.Writer) error {
+	rows := [][]any{{"REQUEST", "KIND", "SLOT", "STATE", "REASON"}}
+	for _, r := range o.Requests {
+		why := "-"
+		if r.Reason != "" {
+			why = string(r.Reason)
+		}
+		rows = append(rows, []any{r.Request, r.Kind, r.Slot, r.State, why})
+	}
+	return columns(w, rows...)
+}
+
+// done prints the outcomes and makes the exit code of them.
+func (a *app) done(all []outcome) error {
+	o := outcomes{Requests: all}
+	if err := a.print(o, o.write); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(r outcome) bool { return r.State == stateWaiting }) {
+		return &exit{code: exitPartly}
+	}
+	return nil
+}
+
+// ask hands the order to the running agent, or else does it.
+func (a *app) ask(ctx context.Context, o order) error {
+	d, err := a.load()
+	if err != nil {
+		return err
+	}
+	declared := namesOf(d)
+	slots := declared.order
+	if !o.all {
+		if slots, err = declared.choose(o.names); err != nil {
+			return err
+		}
+	}
+	if len(slots) == 0 {
+		return errors.New("the declaration declares no tokens, so there is nothing to ask for")
+	}
+	client := control.Dial(d.Agent.Socket)
+	before, err := client.Status(ctx)
+	if errors.Is(err, control.ErrNoAgent) {
+		return a.carryOut(ctx, o, d, slots)
+	}
+	if err != nil {
+		return err
+	}
+	stored, err := client.Submit(ctx, o.requests(slots))
+	switch {
+	case errors.Is(err, control.ErrNotFound):
+		return fmt.Errorf("%w; the running agent has another declaration in force: send it SIGHUP", err)
+	case err != nil:
+		return err
+	case o.wait:
+		return a.follow(ctx, client, stored, before)
+	}
+	taken := make([]outcome, len(stored))
+	for i, r := range stored {
+		taken[i] = outcome{Request: r.ID, Kind: r.Kind, Slot: r.Slot, State: stateTaken}
+	}
+	return a.done(taken)
+}
+
+// carryOut takes the lease and does the work, where no agent answers.
+func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
+	running, err := a.open(ctx, a.logger())
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("an agent runs, and nobody answers at its control socket %s: "+
+			"is agent.socket the same for it, and can this user reach it? (%w)", d.Agent.Socket, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = also(err, running.Close()) }()
+	stored, err := running.Submit(ctx, o.requests(slots))
+	if err != nil {
+		return err
+	}
+	sum, err := a.settle(ctx, o, running, slots)
+	if ctx.Err() != nil {
+		return fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
+	}
+	if err != nil {
+		return err
+	}
+	doc, err := running.Status(ctx)
+	if err != nil {
+		return err
+	}
+	generations, waits := generationsOf(doc), map[string]rotation.Reason{}
+	for _, one := range waiting(sum, doc) {
+		waits[one.Slot] = one.Reason
+	}
+	out := outcomes{}
+	for _, r := range stored {
+		end := outcome{Request: r.ID, Kind: r.Kind, Slot: r.Slot, State: stateSettled, Generation: generations[r.Slot]}
+		if why := waits[r.Slot]; why != "" {
+			end.State, end.Reason = stateWaiting, why
+		}
+		out.Requests = append(out.Requests, end)
+	}
+	if err := a.print(out, out.write); err != nil {
+		return err
+	}
+	return verdict(doc, len(waits))
+}
+
+// settle brings the slots to rest, once or, with --wait, until none waits for
+// what time or somebody else may bring.
+func (a *app) settle(ctx context.Context, o order, running *agent.Agent, slots []string) (agent.Summary, error) {
+	for {
+		sum, err := running.Once(ctx, slots...)
+		if err != nil || !o.wait || len(sum.Waiting) == 0 {
+			return sum, err
+		}
+		doc, err := running.Status(ctx)
+		if err != nil {
+			return sum, err
+		}
+		bySlot := statusOf(doc)
+		patient := false // who waits for a person is told, and not waited for
+		for _, one := range waiting(sum, doc) {
+			fmt.Fprintf(a.err, "%s waits: %s\n", one.Slot, one.Reason)
+			patient = patient || !needsPerson(bySlot[one.Slot])
+		}
+		if !patient || !pause(ctx, again) {
+			return sum, nil
+		}
+	}
+}

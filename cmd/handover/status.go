@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/handover-agent/handover/agent/config"
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/agent/report"
+	"github.com/handover-agent/handover/rotation"
+	"github.com/handover-agent/handover/rotation/journal"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var wide bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell how every slot stands, and what comes next",
+		Long: `Tell how every slot stands, what comes next, and what a person should look at.
+
+A running agent is asked through its control socket. Without one, the journal is
+read as the last agent left it; the output says so. A slot that no agent has
+seen yet is "new".`,
+		Example: `  handover status
+  handover status --wide
+  handover status -o json | jq '.slots[] | select(.state != "current")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context(), wide) },
+	}
+	cmd.Flags().BoolVar(&wide, "wide", false, "also tell every target, and every token on its way out")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context, wide bool) error {
+	d, err := a.load()
+	if err != nil {
+		return err
+	}
+	doc, err := control.Dial(d.Agent.Socket).Status(ctx)
+	if errors.Is(err, control.ErrNoAgent) {
+		doc, err = journaled(ctx, d)
+	}
+	if err != nil {
+		return err
+	}
+	return a.print(doc, func(w io.Writer) error { return report.WriteTable(w, doc, wide) })
+}
+
+// journaled is the status as the journal of a stopped agent tells it.
+func journaled(ctx context.Context, d *config.Declaration) (doc report.Document, err error) {
+	source := report.Source{Agent: d.Agent.ID, Version: version(), Journal: blank{}, Policies: d.Policies()}
+	read, err := journal.OpenReadOnly(ctx, d.State.SQLite)
+	switch {
+	case err == nil:
+		defer func() { err = errors.Join(err, read.Close()) }()
+		source.Journal = read
+	case !errors.Is(err, journal.ErrNoJournal):
+		return doc, err
+	}
+	return report.Build(ctx, source, time.Now())
+}
+
+// blank is the journal before the first run.
+type blank struct{}
+
+// Slot fails with ErrNoRecord.
+func (blank) Slot(context.Context, string) (rotation.Record, error) {
+	return rotation.Record{}, rotation.ErrNoRecord
+}
+
+// Account fails with ErrNoRecord.
+func (blank) Account(context.Context, string) (rotation.AccountRecord, error) {
+	return rotation.AccountRecord{}, rotation.ErrNoRecord
+}
