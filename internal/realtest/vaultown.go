@@ -139,7 +139,7 @@ func (v *OwnVault) runProgram(tb testing.TB, bin string, cert certificate) error
 		return err
 	}
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, bin, "server", "-config="+file) //nolint:gosec // the tester names the program
+	cmd := exec.CommandContext(ctx, bin, "server", "-config="+file)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		return err

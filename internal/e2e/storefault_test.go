@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/handover-agent/handover/internal/realtest"
+)
+
+// storeFaults declares one slot for each fault, with a target in the store
+// that fails and one in a file, and a slot of files alone.
+const storeFaults = `
+backends:
+  sealed:  {type: vault, address: "%[1]s", mount: %[2]s, ca_file: "%[3]s", timeout: 2s, auth: {method: token, token: {file: sealed.token}}}
+  denied:  {type: vault, address: "%[4]s", mount: %[5]s, timeout: 2s, auth: {method: token, token: {file: denied.token}}}
+  missing: {type: vault, address: "%[4]s", mount: %[6]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
+  old:     {type: vault, address: "%[4]s", mount: %[7]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
+  local:   {type: file, dir: delivered}
+accounts:
+  - name: Store Faults
+    role: Member
+    owner: tests@acme.example
+    purpose: Shows what a broken store does to its own slot and to others
+    tokens:
+      - {name: sealed,  deliver: [{backend: sealed,  path: a, format: token}, {backend: local, path: sealed,  format: token}]}
+      - {name: denied,  deliver: [{backend: denied,  path: a, format: token}, {backend: local, path: denied,  format: token}]}
+      - {name: missing, deliver: [{backend: missing, path: a, format: token}, {backend: local, path: missing, format: token}]}
+      - {name: old,     deliver: [{backend: old,     path: a, format: token}, {backend: local, path: old,     format: token}]}
+      - {name: healthy, deliver: [{backend: local, path: healthy, format: token}]}
+`
+
+const storeAccount = "store_faults@service"
+
+// faultyStores are two servers with everything that can be broken.
+type faultyStores struct {
+	own           *realtest.OwnVault
+	shared        *realtest.VaultServer
+	policy        string // of the denied mount
+	sealed, deny  store  // the readers' access
+	missing, old  string // mounts
+	deniedAllowed string // the rules of policy while nothing is wrong
+}
+
+func newFaultyStores(t *testing.T, s *site) faultyStores {
+	t.Helper()
+	f := faultyStores{own: realtest.NewOwnVault(t), shared: realtest.Vault(t), missing: realtest.Name(t)}
+	sealed, denied := f.own.MountKV(t, "2"), f.shared.MountKV(t, "2")
+	f.old = f.shared.MountKV(t, "1")
+	f.deniedAllowed = agentRules(denied)
+	f.policy = f.shared.Policy(t, f.deniedAllowed)
+	s.secret("sealed.token", f.own.NewToken(t, "1h", f.own.Policy(t, agentRules(sealed))))
+	s.secret("denied.token", f.shared.NewToken(t, "1h", f.policy))
+	s.secret("root.token", f.shared.Token)
+	f.sealed, f.deny = readerStore(t, &f.own.VaultServer, sealed), readerStore(t, f.shared, denied)
+	return f
+}
+
+func (f faultyStores) declaration() string {
+	return fmt.Sprintf(storeFaults, f.own.Addr, f.sealed.mount, f.own.CA, f.shared.Addr, f.deny.mount, f.missing, f.old)
+}
+
+// setPolicy changes what the agent may do in the denied mount.
+func (f faultyStores) setPolicy(t *testing.T, rules string) {
+	t.Helper()
+	f.shared.Do(t, http.MethodPut, "sys/policies/acl/"+f.policy, map[string]any{"policy": rules})
+}
+
+// mend puts everything right.
+func (f faultyStores) mend(t *testing.T) {
+	t.Helper()
+	f.own.Unseal(t)
+	f.setPolicy(t, f.deniedAllowed)
+	f.shared.Do(t, http.MethodPost, "sys/mounts/"+f.missing, map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
+	t.Cleanup(func() { f.shared.Try(t, http.MethodDelete, "sys/mounts/"+f.missing, nil) })
+	f.shared.Do(t, http.MethodPost, "sys/mounts/"+f.old+"/tune", map[string]any{"options": map[string]any{"version": "2"}})
+}
+
+// TestStoreFaults: a store that is sealed, denied, missing or of version 1 makes
+// its own target wait and say why. Its slot revokes nothing that may still be
+// served there, other slots go on, and it clears by itself.
+func TestStoreFaults(t *testing.T) {
+	t.Parallel()
+	program(t)
+	s := newSite(t)
+	f := newFaultyStores(t, s)
+	server, q := s.serveSim()
+	s.declare(q.base, quick, f.declaration())
+	local := func(name string) consumer { return s.fromFile("delivered/"+name, storeAccount, whole) }
+	a := s.start()
+	a.awaitStatus("tokens in the stores that work", func(got status) bool {
+		return got.served("sealed", 0) && got.served("denied", 0) && got.served("healthy", 0) && got.served("missing", 1) && got.served("old", 1)
+	})
+	reading := startReaders(t, q, local("sealed"), local("denied"), local("missing"), local("old"), local("healthy"))
+
+	f.own.Seal(t)
+	f.setPolicy(t, strings.ReplaceAll(f.deniedAllowed, `"create", "update", `, ""))
+	kept, err := f.deny.fromVault("a", storeAccount, field("value")).read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.awaitStatus("the state before", func(status) bool { return true })
+	a.awaitStatus("four rotations of the healthy slot", func(got status) bool {
+		return got.store("healthy").Generation >= before.store("healthy").Generation+4
+	})
+	a.awaitStatus("each target to say why it waits", func(status) bool {
+		got := s.statusCommand()
+		return got.waits("sealed", "target_unreachable") && got.waits("denied", "target_denied") &&
+			got.waits("missing", "target_unreachable") && got.waits("old", "target_unreachable")
+	})
+	os.WriteFile("/tmp/e2e-run/agent.log", []byte(a.err.String()), 0o600)
+	for _, pattern := range []string{`sealed/a.*[Ss]ealed`, `denied/a.*(denied|lack)`, `missing/a.*` + f.missing, `old/a.*version 1`} {
+		a.awaitLog(pattern)
+	}
+	if account, code, err := q.whose(t.Context(), kept); account != storeAccount || err != nil {
+		t.Errorf("the token in the denied store is answered with %d, %v", code, err)
+	}
+	for _, token := range server.Tokens() {
+		if !token.Live() && !strings.HasPrefix(token.Label, "healthy.") && token.AccountID == storeAccount {
+			t.Errorf("token %s is %s while a store that may serve it can't be read", token.Label, token.State)
+		}
+	}
+
+	f.mend(t)
+	mended := a.awaitStatus("the state at the repair", func(status) bool { return true })
+	a.awaitStatus("every store served, and the old tokens retired", func(got status) bool {
+		for _, name := range []string{"sealed", "denied", "missing", "old", "healthy"} {
+			one := got.store(name)
+			if !got.served(name, 0) || one.Generation <= mended.store(name).Generation || len(one.Retired) > 2 {
+				return false
+			}
+		}
+		return true
+	})
+	reading.noneDead(t, 5, 50)
+	s.noTraces("stderr of agent 1", "output of handover status")
+}
+
+func (s status) store(token string) slotStatus { return s.slot(storeAccount + "/" + token) }
+
+// served reports whether a slot's targets, from the given one on, serve a token.
+func (s status) served(token string, from int) bool {
+	targets := s.store(token).Targets
+	for _, t := range targets[min(from, len(targets)):] {
+		if t.Generation == 0 {
+			return false
+		}
+	}
+	return len(targets) > from
+}
+
+// waits reports whether a slot's first target is behind, for this reason.
+func (s status) waits(token, reason string) bool {
+	targets := s.store(token).Targets
+	return len(targets) > 0 && targets[0].State == "behind" && targets[0].Reason == reason
+}
