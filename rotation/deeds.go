@@ -95,7 +95,9 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 		return
 	}
 	now := w.e.issuer.Now()
-	if !w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint(), now) }) {
+	sent := Payload{Fingerprint: payload.Fingerprint(), Generation: g.Number}
+	if !w.sentBefore(a.Target, sent) &&
+		!w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint(), now) }) {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
@@ -112,6 +114,14 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.mem.checked[a.Target] = now
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
+}
+
+// sentBefore reports whether the payload was the last one sent to the target.
+func (w *work) sentBefore(key string, sent Payload) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.rec.Targets[key].Payloads
+	return len(all) > 0 && all[len(all)-1] == sent
 }
 
 func (w *work) token(g *Generation, value secret.Value) backends.Token {

@@ -78,6 +78,7 @@ type memory struct {
 	values  map[uint64]secret.Value
 	posted  map[uint64]time.Time
 	checked map[string]time.Time
+	proved  map[uint64]time.Time // our own uses that no commit has told of
 	unread  map[string]unread
 	seq     uint64 // Engine.mutations after the slot's own last change
 	edition uint64 // Declared.Edition of the last pass
@@ -218,7 +219,7 @@ func (e *Engine) memoryOf(slot string) *memory {
 	m := e.memory[slot]
 	if m == nil {
 		m = &memory{values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{},
-			checked: map[string]time.Time{}, unread: map[string]unread{}}
+			checked: map[string]time.Time{}, proved: map[uint64]time.Time{}, unread: map[string]unread{}}
 		e.memory[slot] = m
 	}
 	return m

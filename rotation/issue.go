@@ -24,7 +24,7 @@ func (n *pass) issue() {
 	if !n.accountReady() || !n.haveTokens(time.Time{}) {
 		return
 	}
-	if n.live() >= maxLive {
+	if n.live() >= n.bound() {
 		n.wait(issuing, n.now.Add(n.pol.Sweep), TooManyLive)
 		return
 	}
@@ -44,13 +44,27 @@ func (n *pass) issue() {
 func (n *pass) live() int {
 	count := n.rec.live(n.now)
 	for i := range n.rec.Generations {
-		if g := &n.rec.Generations[i]; g.State == Unclaimed && g.lives(n.now) {
+		if g := &n.rec.Generations[i]; g.counts(n.now) {
 			if listed := n.tokenOf(g); listed != nil && !listed.Active {
 				count--
 			}
 		}
 	}
 	return count
+}
+
+// bound is how many live tokens the slot may have. It is doubled when what a
+// target serves is about to end: tokens that nobody may revoke, because another
+// target holds what isn't ours, must not keep this one from its next.
+func (n *pass) bound() int {
+	s := n.pol.Schedule
+	for _, t := range n.pol.Targets {
+		g := n.rec.generation(n.rec.Targets[t.Key].Serves)
+		if g != nil && !g.Expires.IsZero() && !n.now.Before(g.Expires.Add(-(s.Lifetime-s.Every)/2)) {
+			return 2 * maxLive
+		}
+	}
+	return maxLive
 }
 
 // patience is how many issues one after the other an urgent reason may ask for

@@ -168,8 +168,26 @@ func (w *work) prove(ctx context.Context, a Prove) {
 	result, _ := w.use(ctx, value)
 	w.proof(a.Generation, result)
 	if result == ProvedLive {
-		now := w.e.issuer.Now()
-		w.commit(ctx, func(r *Record) Event { return r.proved(a.Generation, now) })
+		w.proved(ctx, a.Generation)
+	}
+}
+
+// proved records a token's proof. The first one is an event of its own; later
+// ones only tell our own use from others': they are remembered, and go with the
+// next commit.
+func (w *work) proved(ctx context.Context, number uint64) {
+	now := w.e.issuer.Now()
+	w.mu.Lock()
+	g := w.rec.generation(number)
+	first := g.ProvedAt.IsZero() || g.Attempts > 0
+	if !first {
+		w.rec = w.rec.clone()
+		w.rec.proved(number, now)
+		w.mem.proved[number] = now
+	}
+	w.mu.Unlock()
+	if first {
+		w.commit(ctx, func(r *Record) Event { return r.proved(number, now) })
 	}
 }
 

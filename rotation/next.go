@@ -15,8 +15,6 @@ const (
 	// lookValid is how long a reading or a proof serves as ground for a
 	// revocation.
 	lookValid = time.Minute
-	// gateRetry is how long a gate stays closed before it is tried again.
-	gateRetry = time.Minute
 	// ownUse is how much later than our own proof last_used may be and still
 	// be our own use.
 	ownUse = 2 * time.Second

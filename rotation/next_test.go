@@ -78,7 +78,7 @@ func TestRuleBackOffHoldsNoRequestAndNoDeadToken(t *testing.T) {
 		{name: "a token that is gone", set: held(lost(TokenGone)), want: intend(TokenGone, 0)},
 		{name: "a token that was revoked", set: held(lost(RevokedByOthers)), want: intend(RevokedByOthers, 0)},
 		{name: "a value that is lost", set: held(lost(ValueLost)), want: intend(ValueLost, 0)},
-		{name: "a token that expires", set: held(func(s *scene) { s.g(2).Expires = s.now.Add(time.Hour) }), want: intend(Expiring, 0)},
+		{name: "a token that expires", set: held(func(s *scene) { s.rec.DueAt, s.g(2).Expires = s.now.Add(-Day), s.now.Add(time.Hour) }), want: intend(Expiring, 0)},
 		{name: "a burnt label", set: held(func(s *scene) { s.rec.Again = Age }), want: intend(Age, 0)},
 		{name: "age is held", set: held(aged), until: time.Minute, reason: Age},
 		{name: "a first issue is held", set: held(never), reason: NeverIssued},
@@ -99,6 +99,7 @@ func (s *scene) gone() {
 		delete(s.obs.Targets, key)
 		s.rec.Targets[key] = TargetRecord{State: Behind, Reason: TargetNew}
 	}
+	s.g(1).State = Waiting
 }
 
 func TestNextDueByAChain(t *testing.T) {

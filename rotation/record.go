@@ -228,16 +228,19 @@ func (r *Record) current() *Generation {
 // live counts the tokens of the slot that may still work at now.
 func (r *Record) live(now time.Time) int {
 	count := 0
-	for _, g := range r.Generations {
-		switch g.State {
-		case Live, Waiting, Grace, Hold, Revoking, Unclaimed:
-			if g.lives(now) {
-				count++
-			}
+	for i := range r.Generations {
+		if r.Generations[i].counts(now) {
+			count++
 		}
 	}
 	return count
 }
 
-// lives reports whether the token's end has not come yet.
-func (g *Generation) lives(now time.Time) bool { return g.Expires.IsZero() || now.Before(g.Expires) }
+// counts reports whether the token may still work, as far as the record goes.
+func (g *Generation) counts(now time.Time) bool {
+	switch g.State {
+	case Live, Waiting, Grace, Hold, Revoking, Unclaimed:
+		return g.Expires.IsZero() || now.Before(g.Expires)
+	}
+	return false
+}

@@ -134,7 +134,7 @@ func (n *pass) mayRevoke(g *Generation) bool {
 		case !ok:
 			open = false
 		case s.Kind != Ours || s.Generation == g.Number:
-			n.wait(retiring, n.now.Add(gateRetry), StillServed)
+			n.wait(retiring, n.now.Add(n.pol.Sweep), StillServed)
 			open = false
 		default:
 			served[s.Generation] = true
@@ -142,7 +142,7 @@ func (n *pass) mayRevoke(g *Generation) bool {
 	}
 	for _, number := range slices.Sorted(maps.Keys(served)) {
 		if open && !n.proved(number) { // nothing is asked of the API while a target says no
-			n.wait(retiring, n.now.Add(gateRetry), StillServed)
+			n.wait(retiring, n.now.Add(n.pol.Sweep), StillServed)
 			open = false
 		}
 	}

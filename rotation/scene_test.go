@@ -78,6 +78,7 @@ func (s *scene) g(number uint64) *Generation { return s.rec.generation(number) }
 func (s *scene) behind() {
 	s.stands(one, tokenOne())
 	s.rec.Targets[one] = TargetRecord{State: Behind, Reason: TargetOlder, Serves: 1}
+	s.g(1).State = Waiting
 }
 
 // due: a person asked for a rotation.

@@ -43,6 +43,11 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 		return nil, err
 	}
 	w.rec = rec
+	for number, at := range w.mem.proved {
+		if g := rec.generation(number); g != nil && at.After(g.ProvedAt) {
+			g.ProvedAt = at
+		}
+	}
 	requests, err := e.journal.Requests(ctx, slot.Policy.Slot)
 	if err != nil {
 		return nil, err
@@ -73,6 +78,10 @@ func (w *work) end() {
 	}
 	maps.DeleteFunc(w.mem.values, func(number uint64, _ secret.Value) bool {
 		return number != w.rec.Current || !lossy && w.rec.settled()
+	})
+	maps.DeleteFunc(w.mem.proved, func(number uint64, _ time.Time) bool {
+		g := w.rec.generation(number)
+		return g == nil || g.State == Gone
 	})
 	maps.DeleteFunc(w.mem.posted, func(number uint64, _ time.Time) bool {
 		return w.rec.Intent == nil || w.rec.Intent.Generation != number

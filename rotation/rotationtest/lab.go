@@ -246,7 +246,7 @@ func (l *Lab) look() {
 			continue
 		}
 		l.API.mu.Lock()
-		l.lastServed[token.ID] = time.Now()
+		l.lastServed[token.ID] = l.API.now()
 		works := l.API.byID(token.ID) != nil && l.API.works(l.API.byID(token.ID))
 		l.API.mu.Unlock()
 		if !works && !l.DeadAllowed {
@@ -261,8 +261,8 @@ func (l *Lab) revoking(victim rotation.Token) {
 	if _, ours := rotation.ParseLabel(victim.Label, LabToken, "lab"); !ours {
 		l.breach("promise 5: the token %s isn't ours and is revoked", victim.Label)
 	}
-	if served, ok := l.lastServed[victim.ID]; ok && time.Since(served) < l.Slot.Policy.Schedule.Grace {
-		l.breach("promise 2: %s is revoked %s after it was served", victim.Label, time.Since(served))
+	if served, ok := l.lastServed[victim.ID]; ok && l.API.now().Sub(served) < l.Slot.Policy.Schedule.Grace {
+		l.breach("promise 2: %s is revoked %s after it was served", victim.Label, l.API.now().Sub(served))
 	}
 	for i, t := range l.Slot.Targets {
 		serves := l.API.within(l.Stores[i].Peek(t.Ref.Path))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/handover-agent/handover/backends/mem"
+	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
 	"github.com/handover-agent/handover/rotation/rotationtest"
 )
@@ -151,6 +152,30 @@ func TestRuleFiveLiveGenerations(t *testing.T) {
 		}
 		if why := reason(t, l); why != rotation.TooManyLive {
 			t.Errorf("waits for %q", why)
+		}
+	})
+}
+
+// Found by a simulated world: one target's foreign value keeps every token from
+// being revoked, a loop of crashes fills the five places, and the token that
+// the other target serves runs out.
+func TestRuleBoundDoesNotStarveWhatIsServed(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.Run(rotation.Day)
+		l.Stores[1].Overwrite(rotationtest.LabPath, secret.New("somebody else's"))
+		l.Run(5 * rotation.Day) // the agent sees it
+		l.Script.Once("issue", rotationtest.CrashAfter)
+		before(l, "issue", func(string) { l.Script.Once("issue", rotationtest.CrashAfter) })
+		l.Request(rotation.RequestRotate)
+		l.Run(7 * time.Hour)
+		if why := reason(t, l); why != rotation.TooManyLive {
+			t.Fatalf("waits for %q", why)
+		}
+		l.Script.Fault = nil
+		l.Run(30 * rotation.Day)
+		if got := l.Record().Current; got < 6 {
+			t.Errorf("the current generation is %d, the one in store1 has run out", got)
 		}
 	})
 }

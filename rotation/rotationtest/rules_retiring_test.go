@@ -199,6 +199,20 @@ func TestRuleOwnProofIsNoConsumersUse(t *testing.T) {
 	})
 }
 
+func TestRuleOwnProofThatChangesNothingIsNoConsumersUse(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.API.SetLag(300 * rotation.Day) // at each sweep the agent proves what the list lacks
+		l.Slot.Policy.Sweep = time.Hour
+		l.Run(rotation.Day)
+		l.API.SetLag(0)
+		l.Run(2 * time.Hour)
+		l.Slot.Policy.Schedule.Grace, l.Slot.Policy.Schedule.Quiet = time.Hour, 20*rotation.Day
+		rotate(t, l)
+		l.Run(2 * time.Hour)
+		wantState(t, l, 1, rotation.Observing)
+	})
+}
+
 func TestRuleHold(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -1,0 +1,98 @@
+package rotation
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestNextAccount(t *testing.T) {
+	spec := AccountSpec{Name: "Pipeline Automation", Role: "Editor", Teams: []string{"Data Engineering"}}
+	now := worldStart
+	listed := func(change func(a *Account)) *Account {
+		a := &Account{UserID: 7, ID: worldAccount, Role: "Editor", Teams: []string{"Public", "Data Engineering"}}
+		change(a)
+		return a
+	}
+	same := func(*Account) {}
+	known := func(change func(r *AccountRecord)) AccountRecord {
+		r := AccountRecord{ID: worldAccount, UserID: 7, Applied: spec.key()}
+		change(&r)
+		return r
+	}
+	asIs := func(*AccountRecord) {}
+	missing := func(r *AccountRecord) { r.MissingAt = now.Add(-missGap) }
+	for _, tt := range []struct {
+		name   string
+		rec    AccountRecord
+		listed *Account
+		listAt time.Time
+		want   accountStep
+		why    Reason
+	}{
+		{name: "not there", rec: AccountRecord{}, want: accountCreate},
+		{name: "not there, and a create failed just now", rec: AccountRecord{RetryAt: now.Add(1)}, want: accountWait, why: BackOff},
+		{name: "not there, and it may not be made", rec: AccountRecord{Blocked: AccountRefused, Applied: spec.key()}, want: accountWait, why: AccountRefused},
+		{name: "declared otherwise since it was refused", rec: AccountRecord{Blocked: AccountRefused, Applied: "x"}, want: accountUnblock, why: DeclarationChanged},
+		{name: "there already", rec: AccountRecord{}, listed: listed(same), want: accountAdopt},
+		{name: "made by a process that crashed", rec: AccountRecord{Intended: true}, listed: listed(same), want: accountAdopt},
+		{name: "made again by others", rec: known(func(r *AccountRecord) { r.UserID = 6 }), listed: listed(same), want: accountAdopt},
+		{name: "as declared", rec: known(asIs), listed: listed(same), want: accountReady},
+		{name: "others changed its role", rec: known(asIs), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady},
+		{name: "another role is declared", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }),
+			listed: listed(func(a *Account) { a.Role = "Member" }), want: accountUpdate, why: DeclarationChanged},
+		{name: "another role is declared, and it has it", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }), listed: listed(same), want: accountApplied},
+		{name: "an update failed just now: its tokens don't wait", rec: known(func(r *AccountRecord) {
+			r.Applied, r.RetryAt = "Member\n", now.Add(1)
+		}), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady, why: BackOff},
+		{name: "a first list lacks it", rec: known(asIs), want: accountMissed, why: AccountGone},
+		{name: "deleted, by a first list", rec: known(asIs), listed: listed(func(a *Account) { a.Deleted = true }), want: accountMissed, why: AccountGone},
+		{name: "the same list lacks it", rec: known(missing), listAt: now.Add(-missGap), want: accountRelist, why: AccountGone},
+		{name: "a second list lacks it", rec: known(missing), listAt: now, want: accountBlock, why: AccountGone},
+		{name: "gone stays gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listAt: now, want: accountWait, why: AccountGone},
+		{name: "it is listed again", rec: known(missing), listed: listed(same), want: accountFound},
+		{name: "it is there again after it was gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listed: listed(same),
+			want: accountUnblock, why: AccountGone},
+		{name: "deactivated", rec: known(asIs), listed: listed(func(a *Account) { a.Deactivated = true }), want: accountBlock, why: AccountDeactivated},
+		{name: "still deactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }),
+			listed: listed(func(a *Account) { a.Deactivated = true }), want: accountWait, why: AccountDeactivated},
+		{name: "reactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }), listed: listed(same),
+			want: accountUnblock, why: AccountDeactivated},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.listAt.IsZero() {
+				tt.listAt = now
+			}
+			got, why := nextAccount(tt.rec, tt.listed, spec, tt.listAt, now)
+			if got != tt.want || tt.why != "" && why != tt.why {
+				t.Errorf("step %d (%q), want %d (%q)", got, why, tt.want, tt.why)
+			}
+		})
+	}
+}
+
+func TestSpecKey(t *testing.T) {
+	base := AccountSpec{Role: "Editor", Teams: []string{"A", "B"}}
+	for name, tt := range map[string]struct {
+		spec AccountSpec
+		same bool
+	}{
+		"another order":            {AccountSpec{Role: "Editor", Teams: []string{"B", "A"}}, true},
+		"with the team of all":     {AccountSpec{Role: "Editor", Teams: []string{"Public", "B", "A"}}, true},
+		"another name":             {AccountSpec{Name: "X", Role: "Editor", Teams: []string{"A", "B"}}, true},
+		"another role":             {AccountSpec{Role: "Member", Teams: []string{"A", "B"}}, false},
+		"a team less":              {AccountSpec{Role: "Editor", Teams: []string{"A"}}, false},
+		"a team more":              {AccountSpec{Role: "Editor", Teams: []string{"A", "B", "C"}}, false},
+		"no teams, and that role":  {AccountSpec{Role: "Editor"}, false},
+		"two teams written as one": {AccountSpec{Role: "Editor", Teams: []string{"A B"}}, false},
+	} {
+		if (tt.spec.key() == base.key()) != tt.same {
+			t.Errorf("%s: %q beside %q, want the same: %v", name, tt.spec.key(), base.key(), tt.same)
+		}
+	}
+	teams := []string{"B", "Public", "A"}
+	AccountSpec{Teams: teams}.key()
+	if !slices.Equal(teams, []string{"B", "Public", "A"}) {
+		t.Errorf("key changed the declaration's teams: %v", teams)
+	}
+}
