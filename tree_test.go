@@ -95,7 +95,7 @@ var reveals = map[string]string{
 	"rotation/rotationtest":       "finds whose token a payload holds",
 	"rotation/rotationtest/world": "searches what was written for traces",
 	"cmd/handover/sim.go":         "writes the simulator's admin token into a file",
-	"cmd/handover/watch.go":       "plays the consumers of development mode",
+	"cmd/handover/readers.go":     "plays the consumers of development mode",
 }
 
 // A secret's value is looked at in few places, so that a review can look at

@@ -56,9 +56,9 @@ install_debian() {
 }
 
 # install_python NAME==VERSION puts a Python package into a folder of its own and
-# prints that folder.
+# prints that folder, in whose name env would take a = for an assignment.
 install_python() {
-	local dir=$tools/$1
+	local dir=$tools/${1/==/-}
 	if [[ ! -e $dir/.complete ]]; then
 		rm -rf "$dir"
 		python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$dir" "$1" >&2

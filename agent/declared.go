@@ -19,9 +19,12 @@ type declared struct {
 	// edition counts the loads of one process.
 	edition     uint64
 	declaration *config.Declaration
-	slots       map[string]rotation.Declared
-	policies    []rotation.Policy
-	backends    []backends.Backend
+	// policies are the slots, in the order of the declaration; targets and
+	// the numbers in slots follow that.
+	policies []rotation.Policy
+	targets  [][]*backends.Target
+	slots    map[string]int
+	backends []backends.Backend
 	// passes are under way with these backends; [Agent.borrow] adds them.
 	passes sync.WaitGroup
 }
@@ -29,7 +32,9 @@ type declared struct {
 // open opens the backends of a declaration. When one can't be opened, those
 // before it are closed again.
 func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declared, error) {
-	w := &declared{declaration: d, slots: map[string]rotation.Declared{}, policies: d.Policies()}
+	w := &declared{declaration: d, policies: d.Policies()}
+	w.targets = make([][]*backends.Target, 0, len(w.policies))
+	w.slots = make(map[string]int, len(w.policies))
 	byName := map[string]backends.Backend{}
 	for _, b := range d.Backends {
 		opened, err := b.Driver.Open(ctx, backends.Env{Name: b.Name, AgentID: d.Agent.ID,
@@ -40,19 +45,26 @@ func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declar
 		byName[b.Name] = opened
 		w.backends = append(w.backends, opened)
 	}
-	next := 0
 	for _, account := range d.Accounts {
 		for _, token := range account.Tokens {
-			slot := rotation.Declared{Policy: w.policies[next]}
+			targets := make([]*backends.Target, 0, len(token.Deliver))
 			for _, t := range token.Deliver {
-				slot.Targets = append(slot.Targets, &backends.Target{Ref: t.Ref,
-					Backend: byName[t.Ref.Backend], Format: t.Format})
+				targets = append(targets, &backends.Target{Ref: t.Ref, Backend: byName[t.Ref.Backend], Format: t.Format})
 			}
-			w.slots[slot.Policy.Slot] = slot
-			next++
+			w.slots[w.policies[len(w.targets)].Slot] = len(w.targets)
+			w.targets = append(w.targets, targets)
 		}
 	}
 	return w, nil
+}
+
+// slot is what the engine needs of a slot; false when it isn't declared.
+func (w *declared) slot(name string) (rotation.Declared, bool) {
+	i, ok := w.slots[name]
+	if !ok {
+		return rotation.Declared{}, false
+	}
+	return rotation.Declared{Policy: w.policies[i], Targets: w.targets[i], Edition: w.edition}, true
 }
 
 // close waits for the passes under way and closes the backends.
@@ -71,10 +83,9 @@ func (a *Agent) borrow(name string) (slot rotation.Declared, release func(), ok 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.declared
-	if slot, ok = d.slots[name]; !ok {
+	if slot, ok = d.slot(name); !ok {
 		return slot, nil, false
 	}
-	slot.Edition = d.edition
 	d.passes.Add(1)
 	return slot, d.passes.Done, true
 }

@@ -42,7 +42,8 @@ func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
 	for _, p := range opened.policies {
-		source.Slots = append(source.Slots, opened.slots[p.Slot])
+		slot, _ := opened.slot(p.Slot)
+		source.Slots = append(source.Slots, slot)
 	}
 	return plan.Make(ctx, source)
 }

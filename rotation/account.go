@@ -175,7 +175,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 	e.accountChanges.Store(e.mutations.Add(1))
 	if err == nil && made.ID != pol.AccountID {
 		err = &APIError{Call: "create account", Kind: ErrRefused,
-			Err: fmt.Errorf("Qualytics made the id %q of the name %q, %q was expected; choose a plainer name",
+			Err: fmt.Errorf("the id %q was made of the name %q, %q was expected; choose a plainer name",
 				made.ID, pol.Account.Name, pol.AccountID)}
 	}
 	if err != nil {
@@ -233,8 +233,11 @@ func (e *Engine) resumeAccount(ctx context.Context, pol *Policy) error {
 	switch {
 	case errors.Is(err, ErrNoRecord):
 		return nil
-	case err != nil || rec.Blocked == "":
+	case err != nil || rec.Blocked == "" && !rec.Refused:
 		return err
+	}
+	if rec.Refused { // it may be taken now
+		rec.Applied, rec.Refused = "", false
 	}
 	if rec.Blocked == AccountGone {
 		rec.UserID, rec.Intended = 0, false

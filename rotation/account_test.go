@@ -6,69 +6,88 @@ import (
 	"time"
 )
 
-func TestNextAccount(t *testing.T) {
-	spec := AccountSpec{Name: "Pipeline Automation", Role: "Editor", Teams: []string{"Data Engineering"}}
-	now := worldStart
-	listed := func(change func(a *Account)) *Account {
-		a := &Account{UserID: 7, ID: worldAccount, Role: "Editor", Teams: []string{"Public", "Data Engineering"}}
-		change(a)
-		return a
-	}
-	same := func(*Account) {}
-	known := func(change func(r *AccountRecord)) AccountRecord {
-		r := AccountRecord{ID: worldAccount, UserID: 7, Applied: spec.key()}
-		change(&r)
-		return r
-	}
-	asIs := func(*AccountRecord) {}
-	missing := func(r *AccountRecord) { r.MissingAt = now.Add(-missGap) }
-	for _, tt := range []struct {
-		name   string
-		rec    AccountRecord
-		listed *Account
-		listAt time.Time
-		want   accountStep
-		why    Reason
-	}{
-		{name: "not there", rec: AccountRecord{}, want: accountCreate},
-		{name: "not there, and a create failed just now", rec: AccountRecord{RetryAt: now.Add(1)}, want: accountWait, why: BackOff},
-		{name: "not there, and it may not be made", rec: AccountRecord{Blocked: AccountRefused, Applied: spec.key()}, want: accountWait, why: AccountRefused},
-		{name: "declared otherwise since it was refused", rec: AccountRecord{Blocked: AccountRefused, Applied: "x"}, want: accountUnblock, why: DeclarationChanged},
-		{name: "there already", rec: AccountRecord{}, listed: listed(same), want: accountAdopt},
-		{name: "made by a process that crashed", rec: AccountRecord{Intended: true}, listed: listed(same), want: accountAdopt},
-		{name: "made again by others", rec: known(func(r *AccountRecord) { r.UserID = 6 }), listed: listed(same), want: accountAdopt},
-		{name: "as declared", rec: known(asIs), listed: listed(same), want: accountReady},
-		{name: "others changed its role", rec: known(asIs), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady},
-		{name: "another role is declared", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }),
-			listed: listed(func(a *Account) { a.Role = "Member" }), want: accountUpdate, why: DeclarationChanged},
-		{name: "another role is declared, and it has it", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }), listed: listed(same), want: accountApplied},
-		{name: "an update failed just now: its tokens don't wait", rec: known(func(r *AccountRecord) {
-			r.Applied, r.RetryAt = "Member\n", now.Add(1)
-		}), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady, why: BackOff},
-		{name: "a first list lacks it", rec: known(asIs), want: accountMissed, why: AccountGone},
-		{name: "deleted, by a first list", rec: known(asIs), listed: listed(func(a *Account) { a.Deleted = true }), want: accountMissed, why: AccountGone},
-		{name: "the same list lacks it", rec: known(missing), listAt: now.Add(-missGap), want: accountRelist, why: AccountGone},
-		{name: "a second list lacks it", rec: known(missing), listAt: now, want: accountBlock, why: AccountGone},
-		{name: "gone stays gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listAt: now, want: accountWait, why: AccountGone},
-		{name: "it is listed again", rec: known(missing), listed: listed(same), want: accountFound},
-		{name: "it is there again after it was gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listed: listed(same),
-			want: accountUnblock, why: AccountGone},
-		{name: "deactivated", rec: known(asIs), listed: listed(func(a *Account) { a.Deactivated = true }), want: accountBlock, why: AccountDeactivated},
-		{name: "still deactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }),
-			listed: listed(func(a *Account) { a.Deactivated = true }), want: accountWait, why: AccountDeactivated},
-		{name: "reactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }), listed: listed(same),
-			want: accountUnblock, why: AccountDeactivated},
-	} {
+var accountSpec = AccountSpec{Name: "Pipeline Automation", Role: "Editor", Teams: []string{"Data Engineering"}}
+
+// accountCase is a record and a list, and what to do next.
+type accountCase struct {
+	name   string
+	rec    AccountRecord
+	listed *Account
+	listAt time.Time // the zero time is now
+	want   accountStep
+	why    Reason // "": not asked
+}
+
+func tryAccounts(t *testing.T, cases []accountCase) {
+	t.Helper()
+	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.listAt.IsZero() {
-				tt.listAt = now
+				tt.listAt = worldStart
 			}
-			got, why := nextAccount(tt.rec, tt.listed, spec, tt.listAt, now)
+			got, why := nextAccount(tt.rec, tt.listed, accountSpec, tt.listAt, worldStart)
 			if got != tt.want || tt.why != "" && why != tt.why {
 				t.Errorf("step %d (%q), want %d (%q)", got, why, tt.want, tt.why)
 			}
 		})
 	}
+}
+
+func listed(change func(a *Account)) *Account {
+	a := &Account{UserID: 7, ID: worldAccount, Role: "Editor", Teams: []string{"Public", "Data Engineering"}}
+	change(a)
+	return a
+}
+
+func asListed(*Account) {}
+
+func known(change func(r *AccountRecord)) AccountRecord {
+	r := AccountRecord{ID: worldAccount, UserID: 7, Applied: accountSpec.key()}
+	change(&r)
+	return r
+}
+
+func asKnown(*AccountRecord) {}
+
+func TestNextMakesAnAccountAsDeclared(t *testing.T) {
+	now, spec := worldStart, accountSpec
+	tryAccounts(t, []accountCase{
+		{name: "not there", rec: AccountRecord{}, want: accountCreate},
+		{name: "not there, and a create failed just now", rec: AccountRecord{RetryAt: now.Add(1)}, want: accountWait, why: BackOff},
+		{name: "not there, and it may not be made", rec: AccountRecord{Blocked: AccountRefused, Applied: spec.key()}, want: accountWait, why: AccountRefused},
+		{name: "declared otherwise since it was refused", rec: AccountRecord{Blocked: AccountRefused, Applied: "x"}, want: accountUnblock, why: DeclarationChanged},
+		{name: "there already", rec: AccountRecord{}, listed: listed(asListed), want: accountAdopt},
+		{name: "made by a process that crashed", rec: AccountRecord{Intended: true}, listed: listed(asListed), want: accountAdopt},
+		{name: "made again by others", rec: known(func(r *AccountRecord) { r.UserID = 6 }), listed: listed(asListed), want: accountAdopt},
+		{name: "as declared", rec: known(asKnown), listed: listed(asListed), want: accountReady},
+		{name: "others changed its role", rec: known(asKnown), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady},
+		{name: "another role is declared", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }),
+			listed: listed(func(a *Account) { a.Role = "Member" }), want: accountUpdate, why: DeclarationChanged},
+		{name: "another role is declared, and it has it", rec: known(func(r *AccountRecord) { r.Applied = "Member\n" }), listed: listed(asListed), want: accountApplied},
+		{name: "an update failed just now: its tokens don't wait", rec: known(func(r *AccountRecord) {
+			r.Applied, r.RetryAt = "Member\n", now.Add(1)
+		}), listed: listed(func(a *Account) { a.Role = "Member" }), want: accountReady, why: BackOff},
+	})
+}
+
+func TestNextSeesThatAnAccountIsGone(t *testing.T) {
+	now := worldStart
+	missing := func(r *AccountRecord) { r.MissingAt = now.Add(-missGap) }
+	tryAccounts(t, []accountCase{
+		{name: "a first list lacks it", rec: known(asKnown), want: accountMissed, why: AccountGone},
+		{name: "deleted, by a first list", rec: known(asKnown), listed: listed(func(a *Account) { a.Deleted = true }), want: accountMissed, why: AccountGone},
+		{name: "the same list lacks it", rec: known(missing), listAt: now.Add(-missGap), want: accountRelist, why: AccountGone},
+		{name: "a second list lacks it", rec: known(missing), listAt: now, want: accountBlock, why: AccountGone},
+		{name: "gone stays gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listAt: now, want: accountWait, why: AccountGone},
+		{name: "it is listed again", rec: known(missing), listed: listed(asListed), want: accountFound},
+		{name: "it is there again after it was gone", rec: known(func(r *AccountRecord) { r.Blocked = AccountGone }), listed: listed(asListed),
+			want: accountUnblock, why: AccountGone},
+		{name: "deactivated", rec: known(asKnown), listed: listed(func(a *Account) { a.Deactivated = true }), want: accountBlock, why: AccountDeactivated},
+		{name: "still deactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }),
+			listed: listed(func(a *Account) { a.Deactivated = true }), want: accountWait, why: AccountDeactivated},
+		{name: "reactivated", rec: known(func(r *AccountRecord) { r.Blocked = AccountDeactivated }), listed: listed(asListed),
+			want: accountUnblock, why: AccountDeactivated},
+	})
 }
 
 func TestSpecKey(t *testing.T) {

@@ -94,10 +94,9 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 		w.deliverFailed(ctx, a.Target, err)
 		return
 	}
-	now := w.e.issuer.Now()
 	sent := Payload{Fingerprint: payload.Fingerprint(), Generation: g.Number}
 	if !w.sentBefore(a.Target, sent) &&
-		!w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint(), now) }) {
+		!w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint()) }) {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
@@ -108,7 +107,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 		w.deliverFailed(ctx, a.Target, err)
 		return
 	}
-	now = w.e.issuer.Now()
+	now := w.e.issuer.Now()
 	w.mu.Lock()
 	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
 	w.mem.checked[a.Target] = now

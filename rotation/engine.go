@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
-	"github.com/handover-agent/handover/backends/secret"
 )
 
 // actorAgent is the actor of what the agent does by itself.
@@ -72,24 +73,6 @@ type Engine struct {
 	holds  int // failures one after the other behind held
 }
 
-// memory is what the engine knows of a slot beside the journal. It is lost
-// with the process.
-type memory struct {
-	values  map[uint64]secret.Value
-	posted  map[uint64]time.Time
-	checked map[string]time.Time
-	proved  map[uint64]time.Time // our own uses that no commit has told of
-	unread  map[string]unread
-	seq     uint64 // Engine.mutations after the slot's own last change
-	edition uint64 // Declared.Edition of the last pass
-}
-
-// unread is a target whose last read failed.
-type unread struct {
-	times int // one after the other
-	seen  TargetSeen
-}
-
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
 	e := &Engine{issuer: o.Issuer, journal: o.Journal, process: o.Process, log: o.Log,
@@ -113,9 +96,13 @@ func (e *Engine) fetchTokens(ctx context.Context) (map[string][]Token, error) {
 	if err == nil {
 		e.answered()
 	}
-	byAccount := make(map[string][]Token)
-	for _, t := range list {
-		byAccount[t.AccountID] = append(byAccount[t.AccountID], t)
+	slices.SortStableFunc(list, func(a, b Token) int { return strings.Compare(a.AccountID, b.AccountID) })
+	byAccount := make(map[string][]Token) // parts of the list, not copies
+	for start, end := 0, 0; start < len(list); start = end {
+		for end < len(list) && list[end].AccountID == list[start].AccountID {
+			end++
+		}
+		byAccount[list[start].AccountID] = list[start:end:end]
 	}
 	return byAccount, err
 }
@@ -211,18 +198,6 @@ func targetReason(err error) Reason {
 		return TargetOutcomeUnknown
 	}
 	return TargetUnreachable
-}
-
-func (e *Engine) memoryOf(slot string) *memory {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	m := e.memory[slot]
-	if m == nil {
-		m = &memory{values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{},
-			checked: map[string]time.Time{}, proved: map[uint64]time.Time{}, unread: map[string]unread{}}
-		e.memory[slot] = m
-	}
-	return m
 }
 
 // Outcome is how a pass ended.

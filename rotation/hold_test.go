@@ -93,7 +93,7 @@ func TestLingering(t *testing.T) {
 		if late.Err() != nil {
 			t.Error("it ended with its parent")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if late.Err() == nil {
 			t.Error("it didn't end")

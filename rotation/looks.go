@@ -161,7 +161,11 @@ func (w *work) findAt(ctx context.Context, key string, fp secret.Fingerprint) (s
 
 func (w *work) prove(ctx context.Context, a Prove) {
 	value, finding := w.value(ctx, a.Generation)
-	if finding != AtHand {
+	switch finding {
+	case NotKnown: // a target that can't be read may have it
+		w.proof(a.Generation, NotProved)
+		return
+	case NotFound:
 		w.proof(a.Generation, NoValue)
 		return
 	}

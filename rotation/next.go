@@ -289,7 +289,7 @@ func (n *pass) keepMissing(g *Generation) {
 	case proof.Result == ProvedLive: // it is the list that lacks something
 	case !n.accountStands():
 	case proof.Result == NotProved:
-		n.wait(issuing, n.now.Add(missGap), APIUnavailable)
+		n.wait(issuing, n.now.Add(time.Minute), APIUnavailable)
 	default:
 		n.note(Lose{Reason: TokenGone})
 	}

@@ -7,15 +7,15 @@ import (
 	"github.com/handover-agent/handover/backends/secret"
 )
 
-func TestNextRetires(t *testing.T) {
-	over := func(set func(*scene)) func(*scene) { return func(s *scene) { s.over(); set(s) } }
-	in := func(state State, set func(*scene)) func(*scene) {
-		return func(s *scene) { s.g(1).State = state; set(s) }
-	}
-	elsewhere := func(key string, value secret.Value) func(*scene) { // put there since the record was made
-		return over(func(s *scene) { s.stands(key, value) })
-	}
-	move := func(to State, why Reason) []Action { return []Action{Move{Generation: 1, To: to, Reason: why}} }
+func over(set func(*scene)) func(*scene) { return func(s *scene) { s.over(); set(s) } }
+
+func in(state State, set func(*scene)) func(*scene) {
+	return func(s *scene) { s.g(1).State = state; set(s) }
+}
+
+func move(to State, why Reason) []Action { return []Action{Move{Generation: 1, To: to, Reason: why}} }
+
+func TestNextGivesGrace(t *testing.T) {
 	ask(t, []question{
 		{name: "no target serves it any more", set: in(Waiting, func(s *scene) { s.g(1).RevokeAfter = time.Time{} }),
 			want: []Action{Move{Generation: 1, To: Grace, Reason: GraceRunning, RevokeAfter: newScene().now.Add(2 * Day)}}},
@@ -27,6 +27,14 @@ func TestNextRetires(t *testing.T) {
 		{name: "a target was never seen", set: in(Waiting, func(s *scene) { s.pol.Targets = append(s.pol.Targets, TargetPolicy{Key: "c/new"}) }),
 			want: []Action{Read{Target: "c/new"}}},
 		{name: "the grace runs", set: func(s *scene) { s.g(1).RevokeAfter = s.now.Add(time.Hour) }, reason: GraceRunning, until: time.Hour},
+	})
+}
+
+func TestNextAsksTheGate(t *testing.T) {
+	elsewhere := func(key string, value secret.Value) func(*scene) { // put there since the record was made
+		return over(func(s *scene) { s.stands(key, value) })
+	}
+	ask(t, []question{
 		{name: "the grace is over", set: over(func(*scene) {}), want: []Action{Revoke{Generation: 1}}},
 		{name: "by a list of this pass", set: over(func(s *scene) { s.obs.Tokens.At = s.now.Add(-1) }), want: []Action{LookTokens{After: newScene().now}}},
 		{name: "the decision was journaled before a crash", set: over(in(Revoking, func(*scene) {})), want: []Action{Revoke{Generation: 1}}},
@@ -62,6 +70,11 @@ func TestNextRetires(t *testing.T) {
 			want: []Action{See{Target: two, Serving: Serving{Kind: Nothing}}}},
 		{name: "a target holds what isn't ours", set: elsewhere(two, secret.New("a password")),
 			want: []Action{See{Target: two, Serving: Serving{Kind: ForeignValue}}}},
+	})
+}
+
+func TestNextRetiresByWhatTheListTells(t *testing.T) {
+	ask(t, []question{
 		{name: "it was revoked by others", set: func(s *scene) { s.listed(101).Active = false }, want: move(Observing, DeadAlready)},
 		{name: "it expired, and a target is out of reach", set: func(s *scene) {
 			s.listed(101).Expires = s.now

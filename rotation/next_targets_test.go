@@ -8,9 +8,36 @@ import (
 	"github.com/handover-agent/handover/backends/secret"
 )
 
-func TestIdentify(t *testing.T) {
-	other := testToken(worldAccount, 999)
-	elses := testToken("somebody@service", 999)
+// identity is one reading of target one, and whose it is.
+type identity struct {
+	name string
+	set  func(s *scene)
+	want Serving
+	// looks: what has to be looked at before it can be told.
+	looks []Action
+	open  bool // it can't be told yet, and nothing is to look at
+}
+
+func identify(t *testing.T, identities []identity) {
+	t.Helper()
+	for _, tt := range identities {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene()
+			tt.set(s)
+			n := &pass{rec: &s.rec, obs: &s.obs, pol: &s.pol, now: s.now}
+			got, known := n.serving(one)
+			if wantKnown := tt.looks == nil && !tt.open; known != wantKnown || known && got != tt.want {
+				t.Errorf("serves %+v, known %v; want %+v, %v", got, known, tt.want, wantKnown)
+			}
+			if len(n.looks) != len(tt.looks) || len(n.looks) == 1 && n.looks[0] != tt.looks[0] {
+				t.Errorf("looks at %+v, want %+v", n.looks, tt.looks)
+			}
+		})
+	}
+}
+
+func TestIdentifyOurs(t *testing.T) {
+	other, slot := testToken(worldAccount, 999), testPolicy().Slot
 	meta := func(slot string, number uint64, id int64) func(s *scene) {
 		return func(s *scene) {
 			s.stands(one, other)
@@ -20,23 +47,9 @@ func TestIdentify(t *testing.T) {
 			s.obs.Targets[one] = seen
 		}
 	}
-	asked := func(value secret.Value, result ProofResult) func(s *scene) {
-		return func(s *scene) {
-			s.stands(one, value)
-			s.obs.Others[value.Fingerprint()] = Proof{At: s.now, Result: result}
-		}
-	}
-	slot := testPolicy().Slot
-	for _, tt := range []struct {
-		name string
-		set  func(s *scene)
-		want Serving
-		// looks: what has to be looked at before it can be told.
-		looks []Action
-		open  bool // it can't be told yet, and nothing is to look at
-	}{
+	identify(t, []identity{
 		{name: "nothing", set: func(s *scene) { s.stands(one, secret.Value{}) }, want: Serving{Kind: Nothing}},
-		{name: "the fingerprint of the current one", set: func(s *scene) {}, want: Serving{Kind: Ours, Generation: 2}},
+		{name: "the fingerprint of the current one", set: func(*scene) {}, want: Serving{Kind: Ours, Generation: 2}},
 		{name: "the fingerprint of an old one", set: func(s *scene) { s.stands(one, tokenOne()) }, want: Serving{Kind: Ours, Generation: 1}},
 		{name: "the fingerprint of a deleted one", set: func(s *scene) { s.stands(one, tokenOne()); s.g(1).State = Gone },
 			want: Serving{Kind: Ours, Generation: 1}},
@@ -63,6 +76,18 @@ func TestIdentify(t *testing.T) {
 			s.obs.Tokens.Mine = append(s.obs.Tokens.Mine, Token{ID: 909, Label: "somebody's"})
 		}, want: Serving{Kind: ForeignValue}},
 		{name: "metadata of an unknown generation, and no list", set: func(s *scene) { meta(slot, 9, 909)(s); s.obs.Tokens = nil }, open: true},
+	})
+}
+
+func TestIdentifyOthers(t *testing.T) {
+	other, elses := testToken(worldAccount, 999), testToken("somebody@service", 999)
+	asked := func(value secret.Value, result ProofResult) func(s *scene) {
+		return func(s *scene) {
+			s.stands(one, value)
+			s.obs.Others[value.Fingerprint()] = Proof{At: s.now, Result: result}
+		}
+	}
+	identify(t, []identity{
 		{name: "a text", set: func(s *scene) { s.stands(one, secret.New("a password")) }, want: Serving{Kind: ForeignValue}},
 		{name: "a token of another account", set: func(s *scene) { s.stands(one, elses) }, want: Serving{Kind: ForeignValue}},
 		{name: "a token that names this account", set: func(s *scene) { s.stands(one, other) }, looks: []Action{ProveOther{Target: one}}},
@@ -71,20 +96,7 @@ func TestIdentify(t *testing.T) {
 		{name: "and it is another account's", set: asked(other, ProvedElse), want: Serving{Kind: ForeignValue}},
 		{name: "and the API can't be asked", set: asked(other, NotProved), open: true},
 		{name: "another account's token is never asked about", set: asked(elses, ProvedLive), want: Serving{Kind: ForeignValue}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newScene()
-			tt.set(s)
-			n := &pass{rec: &s.rec, obs: &s.obs, pol: &s.pol, now: s.now}
-			got, known := n.serving(one)
-			if wantKnown := tt.looks == nil && !tt.open; known != wantKnown || known && got != tt.want {
-				t.Errorf("serves %+v, known %v; want %+v, %v", got, known, tt.want, wantKnown)
-			}
-			if len(n.looks) != len(tt.looks) || len(n.looks) == 1 && n.looks[0] != tt.looks[0] {
-				t.Errorf("looks at %+v, want %+v", n.looks, tt.looks)
-			}
-		})
-	}
+	})
 }
 
 func TestNextDelivers(t *testing.T) {
@@ -96,7 +108,7 @@ func TestNextDelivers(t *testing.T) {
 	ask(t, []question{
 		{name: "what is seen comes first", set: func(s *scene) { s.stands(one, tokenOne()) },
 			want: []Action{See{Target: one, Serving: Serving{Kind: Ours, Generation: 1}}}},
-		{name: "then the value", set: behind(func(s *scene) {}), want: []Action{Find{Generation: 2}}},
+		{name: "then the value", set: behind(func(*scene) {}), want: []Action{Find{Generation: 2}}},
 		{name: "then its proof", set: behind(func(s *scene) { s.obs.Found[2] = AtHand; delete(s.obs.Proofs, 2) }),
 			want: []Action{Prove{Generation: 2}}},
 		{name: "then it is put", set: proved(ProvedLive), want: []Action{Deliver{Target: one}}},
@@ -163,7 +175,7 @@ func TestNextKeepsTheCurrentToken(t *testing.T) {
 			want: []Action{LookTokens{After: newScene().now}}},
 		{name: "then a proof", set: missing(missGap, func(s *scene) { delete(s.obs.Proofs, 2) }), want: []Action{Prove{Generation: 2}}},
 		{name: "that it passes", set: missing(missGap, proof(ProvedLive)), reason: GraceRunning},
-		{name: "that nobody can take", set: missing(missGap, proof(NotProved)), reason: APIUnavailable, until: missGap},
+		{name: "that nobody can take", set: missing(missGap, proof(NotProved)), reason: APIUnavailable, until: time.Minute},
 		{name: "that it fails", set: missing(missGap, proof(ProvedDead)), want: []Action{Lose{Reason: TokenGone}}},
 		{name: "nobody has the value", set: missing(missGap, proof(NoValue)), want: []Action{Lose{Reason: TokenGone}}},
 		{name: "that it fails, and the account was not asked since", set: missing(missGap, func(s *scene) {

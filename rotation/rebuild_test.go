@@ -70,7 +70,7 @@ func TestNextRebuilds(t *testing.T) {
 	ask(t, []question{
 		{name: "it looks at everything first", set: lost(func(s *scene) { s.obs.Tokens, s.obs.Targets = nil, map[string]TargetSeen{} }),
 			want: []Action{Read{Target: one}, Read{Target: two}, LookTokens{After: newScene().now.Add(-testPolicy().Sweep)}}},
-		{name: "what may be this account's is asked about", set: lost(func(s *scene) {}), want: []Action{ProveOther{Target: one}, ProveOther{Target: two}}},
+		{name: "what may be this account's is asked about", set: lost(func(*scene) {}), want: []Action{ProveOther{Target: one}, ProveOther{Target: two}}},
 		{name: "then it makes the record", set: lost(func(s *scene) {
 			s.obs.Others[tokenTwo().Fingerprint()] = Proof{At: s.now, Result: ProvedLive}
 		}), want: []Action{Rebuild{}}},

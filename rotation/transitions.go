@@ -25,7 +25,7 @@ func (r Record) clone() Record {
 
 // add puts g in its place by number, instead of what metadata alone told of
 // that number, and forgets the oldest gone ones.
-func (r *Record) add(g Generation) *Generation {
+func (r *Record) add(g Generation) {
 	r.High = max(r.High, g.Number)
 	r.Generations = slices.DeleteFunc(r.Generations, func(known Generation) bool { return known.Number == g.Number })
 	r.Generations = append(r.Generations, g)
@@ -48,7 +48,6 @@ func (r *Record) add(g Generation) *Generation {
 		}
 		return drop
 	})
-	return r.generation(g.Number)
 }
 
 // discover takes in a token that is listed under our label.
@@ -203,7 +202,7 @@ func (r *Record) miss(a Miss) Event {
 
 // sending records which payload is about to be put at a target, so that it is
 // known again whatever happens next.
-func (r *Record) sending(key string, payload secret.Fingerprint, now time.Time) Event {
+func (r *Record) sending(key string, payload secret.Fingerprint) Event {
 	t := r.Targets[key]
 	t.Payloads = slices.DeleteFunc(slices.Clone(t.Payloads), func(p Payload) bool { return p.Fingerprint == payload })
 	t.Payloads = append(t.Payloads, Payload{Fingerprint: payload, Generation: r.Current})

@@ -11,20 +11,54 @@ import (
 	"github.com/handover-agent/handover/backends"
 )
 
-// TestTransitions: each named transition, the state it starts from, and what it
-// leaves behind. None may change the record it was cloned from.
-func TestTransitions(t *testing.T) {
-	later := worldStart.Add(20 * Day)
-	intent := &Intent{Generation: 3, Label: label(3), Reason: Age, At: later, Process: "p"}
-	withIntent := func(s *scene) { s.rec.Intent, s.rec.High = intent, 3 }
-	token := Issued{ID: 103, Value: testToken(worldAccount, 103), Expires: later.Add(30 * Day)}
-	for _, tt := range []struct {
-		name string
-		set  func(s *scene)
-		do   func(r *Record) Event
-		act  Act
-		want func(r *Record) bool
-	}{
+// transition is a named transition, the state it starts from, and what it leaves
+// behind.
+type transition struct {
+	name string
+	set  func(s *scene)
+	do   func(r *Record) Event
+	act  Act
+	want func(r *Record) bool
+}
+
+// try tries transitions. None may change the record it was cloned from.
+func try(t *testing.T, transitions []transition) {
+	t.Helper()
+	for _, tt := range transitions {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScene()
+			tt.set(s)
+			before := asJSON(t, s.rec)
+			rec := s.rec.clone()
+			event := tt.do(&rec)
+			if event.Act != tt.act {
+				t.Errorf("told as %s, want %s", event.Act, tt.act)
+			}
+			if !tt.want(&rec) {
+				t.Errorf("left behind: %s", asJSON(t, rec))
+			}
+			if after := asJSON(t, s.rec); after != before {
+				t.Errorf("it changed the record that it was cloned from:\n%s\n%s", before, after)
+			}
+		})
+	}
+}
+
+// laterOn is when the transitions take place.
+func laterOn() time.Time { return worldStart.Add(20 * Day) }
+
+func withIntent(s *scene) {
+	s.rec.Intent, s.rec.High = &Intent{Generation: 3, Label: label(3), Reason: Age, At: laterOn(), Process: "p"}, 3
+}
+
+func tokenThree() Issued {
+	return Issued{ID: 103, Value: testToken(worldAccount, 103), Expires: laterOn().Add(30 * Day)}
+}
+
+func TestIssuingTransitions(t *testing.T) {
+	later := laterOn()
+	token := tokenThree()
+	try(t, []transition{
 		{"intend", func(*scene) {}, func(r *Record) Event {
 			return r.intend(Intend{Generation: 3, Label: label(3), Reason: Age, Request: 4}, "p", later)
 		}, ActIntended, func(r *Record) bool {
@@ -69,6 +103,12 @@ func TestTransitions(t *testing.T) {
 			func(r *Record) bool { return r.Intent.Attempts == 1 && r.Intent.RetryAt.After(later) }},
 		{"the API asks to wait: no attempt", withIntent, func(r *Record) Event { return r.postponeIssue(APIThrottled, time.Hour, later) },
 			ActIssueFailed, func(r *Record) bool { return r.Intent.Attempts == 0 && r.Intent.RetryAt.Equal(later.Add(time.Hour)) }},
+	})
+}
+
+func TestDeliveringTransitions(t *testing.T) {
+	later := laterOn()
+	try(t, []transition{
 		{"proved", func(s *scene) { s.g(2).Attempts = 3 }, func(r *Record) Event { return r.proved(2, later) }, ActProved, func(r *Record) bool {
 			return r.current().ProvedAt.Equal(later) && r.current().Attempts == 0
 		}},
@@ -76,10 +116,7 @@ func TestTransitions(t *testing.T) {
 			return r.current().Attempts == 1 && r.current().RetryAt.After(later)
 		}},
 		{"lost", func(*scene) {}, func(r *Record) Event { return r.lose(Lose{Reason: ValueLost}) }, ActLost, func(r *Record) bool { return r.Lost == ValueLost }},
-		{"missing", func(*scene) {}, func(r *Record) Event { return r.miss(Miss{Generation: 1, At: later}) }, ActMissing, func(r *Record) bool {
-			return r.generation(1).MissingAt.Equal(later)
-		}},
-		{"sending", func(*scene) {}, func(r *Record) Event { return r.sending(one, "f", later) }, ActSending, func(r *Record) bool {
+		{"sending", func(*scene) {}, func(r *Record) Event { return r.sending(one, "f") }, ActSending, func(r *Record) bool {
 			return cmp.Equal(r.Targets[one].Payloads, []Payload{{Fingerprint: "f", Generation: 2}}) && r.Targets[one].State == InStep
 		}},
 		{"delivered", (*scene).behind, func(r *Record) Event { return r.delivered(one, later) }, ActDelivered, func(r *Record) bool {
@@ -100,6 +137,23 @@ func TestTransitions(t *testing.T) {
 			return r.deliverFailed(one, TargetThrottled, time.Hour, later)
 		}, ActDeliverFailed, func(r *Record) bool {
 			return r.Targets[one].Attempts == 0 && r.Targets[one].RetryAt.Equal(later.Add(time.Hour))
+		}},
+		{"forgot", func(*scene) {}, func(r *Record) Event { return r.forget(Forget{Target: two}) }, ActForgotTarget, func(r *Record) bool { return len(r.Targets) == 1 }},
+		{"seen with metadata of a deleted one", func(*scene) {}, func(r *Record) Event {
+			return r.see(See{Target: one, Serving: Serving{Kind: Ours, Generation: 7,
+				Meta: backends.Meta{Generation: 7, TokenID: 107, Token: "f"}}}, TargetPolicy{Key: one}, later)
+		}, ActSeen, func(r *Record) bool {
+			g := r.generation(7)
+			return r.High == 7 && g.State == Gone && g.Fingerprint == "f" && r.Targets[one].Serves == 7 && r.Targets[one].State == Behind
+		}},
+	})
+}
+
+func TestRetiringTransitions(t *testing.T) {
+	later := laterOn()
+	try(t, []transition{
+		{"missing", func(*scene) {}, func(r *Record) Event { return r.miss(Miss{Generation: 1, At: later}) }, ActMissing, func(r *Record) bool {
+			return r.generation(1).MissingAt.Equal(later)
 		}},
 		{"into the grace", func(s *scene) { s.g(1).Attempts = 4 }, func(r *Record) Event {
 			return r.move(Move{Generation: 1, To: Grace, Reason: GraceRunning, RevokeAfter: later.Add(Day)}, later)
@@ -125,7 +179,11 @@ func TestTransitions(t *testing.T) {
 				g := r.generation(5)
 				return g.State == Unclaimed && !g.Claimed && g.TokenID == 105 && g.Expires.Equal(later) && r.High == 5
 			}},
-		{"forgot", func(*scene) {}, func(r *Record) Event { return r.forget(Forget{Target: two}) }, ActForgotTarget, func(r *Record) bool { return len(r.Targets) == 1 }},
+	})
+}
+
+func TestTransitionsThatAPersonAsksFor(t *testing.T) {
+	try(t, []transition{
 		{"blocked", func(*scene) {}, func(r *Record) Event { return r.block(Block{Reason: RevokedByOthers}) }, ActBlocked,
 			func(r *Record) bool { return r.Blocked == RevokedByOthers }},
 		{"resumed", func(s *scene) { s.rec.Blocked = RevokedByOthers; s.behind() }, func(r *Record) Event { return r.resume(Resume{Request: 8}) },
@@ -141,31 +199,7 @@ func TestTransitions(t *testing.T) {
 		{"adopted", func(s *scene) { s.g(1).State, s.g(1).Claimed = Unclaimed, false }, func(r *Record) Event {
 			return r.resume(Resume{Request: 8, Adopt: true})
 		}, ActResumed, func(r *Record) bool { return r.generation(1).State == Waiting && r.generation(1).Claimed }},
-		{"seen with metadata of a deleted one", func(*scene) {}, func(r *Record) Event {
-			return r.see(See{Target: one, Serving: Serving{Kind: Ours, Generation: 7,
-				Meta: backends.Meta{Generation: 7, TokenID: 107, Token: "f"}}}, TargetPolicy{Key: one}, later)
-		}, ActSeen, func(r *Record) bool {
-			g := r.generation(7)
-			return r.High == 7 && g.State == Gone && g.Fingerprint == "f" && r.Targets[one].Serves == 7 && r.Targets[one].State == Behind
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newScene()
-			tt.set(s)
-			before := asJSON(t, s.rec)
-			rec := s.rec.clone()
-			event := tt.do(&rec)
-			if event.Act != tt.act {
-				t.Errorf("told as %s, want %s", event.Act, tt.act)
-			}
-			if !tt.want(&rec) {
-				t.Errorf("left behind: %s", asJSON(t, rec))
-			}
-			if after := asJSON(t, s.rec); after != before {
-				t.Errorf("it changed the record that it was cloned from:\n%s\n%s", before, after)
-			}
-		})
-	}
+	})
 }
 
 // schedule is the schedule of testPolicy.
@@ -199,7 +233,7 @@ func TestGoneGenerationsAreKeptForTheirFingerprints(t *testing.T) {
 func TestPayloadsAreBounded(t *testing.T) {
 	s := newScene()
 	for n := range 30 {
-		s.rec.sending(one, testToken("x", int64(n%20)).Fingerprint(), s.now)
+		s.rec.sending(one, testToken("x", int64(n%20)).Fingerprint())
 	}
 	payloads := s.rec.Targets[one].Payloads
 	if len(payloads) != keepPayloads || payloads[keepPayloads-1].Fingerprint != testToken("x", 9).Fingerprint() {

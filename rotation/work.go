@@ -31,6 +31,7 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 	for _, t := range slot.Targets {
 		w.byKey[t.Key()] = t
 	}
+	w.mem.wake()
 	if w.mem.edition != slot.Edition {
 		w.mem.edition = slot.Edition
 		clear(w.mem.checked)
@@ -86,6 +87,7 @@ func (w *work) end() {
 	maps.DeleteFunc(w.mem.posted, func(number uint64, _ time.Time) bool {
 		return w.rec.Intent == nil || w.rec.Intent.Generation != number
 	})
+	w.mem.rest()
 }
 
 // do runs the actions of one set at the same time and waits for all.

@@ -323,7 +323,7 @@ func (w *world) issue() {
 func (w *world) deliver(key string) {
 	g, p := *w.rec.current(), w.places[key]
 	value := w.values[g.Number]
-	w.commit(func(r *Record) Event { return r.sending(key, value.Fingerprint(), w.now) })
+	w.commit(func(r *Record) Event { return r.sending(key, value.Fingerprint()) })
 	done, err := !p.down, error(nil)
 	if rapid.IntRange(0, 9).Draw(w.t, "put") == 0 {
 		err = errLost

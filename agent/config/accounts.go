@@ -66,7 +66,7 @@ func (c *checker) account(path string, keys accountKeys) Account {
 		}
 	}
 	if len(keys.Tokens) == 0 && !c.bad[path+".tokens"] && !c.bad[path] {
-		c.doubt(path, "the account has no tokens; it is made in Qualytics and nothing else is done")
+		c.doubt(path, "the account has no tokens, so nothing is done for it; declare one, or take the account out")
 	}
 	return a
 }

@@ -107,7 +107,11 @@ func (a Account) Slot(t Token) string { return rotation.Slot(a.ID, t.Name) }
 // Policies is the declaration as the engine takes it, one for each slot, in
 // the order of the file.
 func (d *Declaration) Policies() []rotation.Policy {
-	var all []rotation.Policy
+	slots := 0
+	for _, account := range d.Accounts {
+		slots += len(account.Tokens)
+	}
+	all := make([]rotation.Policy, 0, slots)
 	for _, account := range d.Accounts {
 		for _, token := range account.Tokens {
 			all = append(all, d.policy(account, token))
@@ -129,6 +133,7 @@ func (d *Declaration) policy(account Account, token Token) rotation.Policy {
 		BlockOnRevocation: token.BlockOnRevocation,
 		DriftCheck:        d.Agent.DriftCheck,
 		Sweep:             d.Agent.Sweep,
+		Targets:           make([]rotation.TargetPolicy, 0, len(token.Deliver)),
 	}
 	for _, target := range token.Deliver {
 		p.Targets = append(p.Targets, rotation.TargetPolicy{

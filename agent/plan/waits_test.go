@@ -12,75 +12,76 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
-// TestWaits has a row for each thing that keeps the agent from acting now.
+// waitTests has a row for each thing that keeps the agent from acting now.
+var waitTests = []struct {
+	name  string
+	setup func(*world)
+	slot  int
+	want  []plan.Wait
+}{
+	{
+		name:  "a store that is down, before the first issue",
+		setup: func(w *world) { w.stores["azure/qualytics"].SetDown(true) },
+		slot:  1,
+		want:  []plan.Wait{{Slot: hourly, Reason: rotation.TargetUnreachable}},
+	},
+	{
+		name:  "a store that denies, before the first issue",
+		setup: func(w *world) { w.stores["file/qualytics"].Deny("qualytics") },
+		slot:  2,
+		want:  []plan.Wait{{Slot: gate, Reason: rotation.TargetDenied}},
+	},
+	{
+		name: "a store that is down, at rest",
+		setup: func(w *world) {
+			w.pass()
+			w.stores["azure/qualytics"].SetDown(true)
+		},
+		slot: 1,
+		want: []plan.Wait{{Slot: hourly, Reason: rotation.TargetUnreachable}},
+	},
+	{
+		name: "a value that isn't ours",
+		setup: func(w *world) {
+			w.stores["vault/qualytics"].Overwrite("qualytics", secret.New("by hand"))
+			w.pass()
+		},
+		want: []plan.Wait{{Slot: nightly, Act: plan.Deliver, Target: "vault/qualytics", Reason: rotation.TargetHoldsForeign}},
+	},
+	{
+		name: "an account that others deleted",
+		setup: func(w *world) {
+			w.pass()
+			w.api.SetAccount("quality_gate@service", func(a *rotation.Account) { a.Deleted = true })
+			w.pass()
+			for range 3 {
+				time.Sleep(2 * rotation.Day)
+				w.pass()
+			}
+			if _, err := w.journal.AddRequest(w.t.Context(), rotation.Request{Kind: rotation.RequestRotate, Slot: gate}); err != nil {
+				w.t.Fatal(err)
+			}
+			w.pass()
+		},
+		slot: 2,
+		want: []plan.Wait{{Slot: gate, Reason: rotation.AccountGone}},
+	},
+	{
+		name: "the grace, then the observation of an old token",
+		setup: func(w *world) {
+			w.pass()
+			for range 23 {
+				time.Sleep(rotation.Day)
+				w.pass()
+			}
+		},
+		slot: 1,
+		want: []plan.Wait{{Slot: hourly, Act: plan.Delete, Generation: 1, Reason: rotation.ObserveRunning}},
+	},
+}
+
 func TestWaits(t *testing.T) {
-	tests := []struct {
-		name  string
-		setup func(*world)
-		slot  int
-		want  []plan.Wait
-	}{
-		{
-			name:  "a store that is down, before the first issue",
-			setup: func(w *world) { w.stores["azure/qualytics"].SetDown(true) },
-			slot:  1,
-			want:  []plan.Wait{{Slot: hourly, Reason: rotation.TargetUnreachable}},
-		},
-		{
-			name:  "a store that denies, before the first issue",
-			setup: func(w *world) { w.stores["file/qualytics"].Deny("qualytics") },
-			slot:  2,
-			want:  []plan.Wait{{Slot: gate, Reason: rotation.TargetDenied}},
-		},
-		{
-			name: "a store that is down, at rest",
-			setup: func(w *world) {
-				w.pass()
-				w.stores["azure/qualytics"].SetDown(true)
-			},
-			slot: 1,
-			want: []plan.Wait{{Slot: hourly, Reason: rotation.TargetUnreachable}},
-		},
-		{
-			name: "a value that isn't ours",
-			setup: func(w *world) {
-				w.stores["vault/qualytics"].Overwrite("qualytics", secret.New("by hand"))
-				w.pass()
-			},
-			want: []plan.Wait{{Slot: nightly, Act: plan.Deliver, Target: "vault/qualytics", Reason: rotation.TargetHoldsForeign}},
-		},
-		{
-			name: "an account that others deleted",
-			setup: func(w *world) {
-				w.pass()
-				w.api.SetAccount("quality_gate@service", func(a *rotation.Account) { a.Deleted = true })
-				w.pass()
-				for range 3 {
-					time.Sleep(2 * rotation.Day)
-					w.pass()
-				}
-				if _, err := w.journal.AddRequest(w.t.Context(), rotation.Request{Kind: rotation.RequestRotate, Slot: gate}); err != nil {
-					w.t.Fatal(err)
-				}
-				w.pass()
-			},
-			slot: 2,
-			want: []plan.Wait{{Slot: gate, Reason: rotation.AccountGone}},
-		},
-		{
-			name: "the grace, then the observation of an old token",
-			setup: func(w *world) {
-				w.pass()
-				for range 23 {
-					time.Sleep(rotation.Day)
-					w.pass()
-				}
-			},
-			slot: 1,
-			want: []plan.Wait{{Slot: hourly, Act: plan.Delete, Generation: 1, Reason: rotation.ObserveRunning}},
-		},
-	}
-	for _, test := range tests {
+	for _, test := range waitTests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)

@@ -35,7 +35,7 @@ func Write(w io.Writer, p Plan) error {
 
 // String is the change in words.
 func (c Change) String() string {
-	text := ""
+	var text string
 	switch c.Act {
 	case CreateAccount:
 		return fmt.Sprintf("create account %s (%s)", c.Account, c.Detail)

@@ -91,12 +91,12 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	}
 	w.introduce(o)
 	err = a.devRun(ctx, o, world, listener, w, running, ready)
-	summary := w.summary(o)
+	summary := w.summary()
 	err = errors.Join(err, running.Close(), world.close())
 	if err != nil {
 		return err
 	}
-	return a.verdict(summary, o.duration > 0, world.clock.Now().Sub(w.began) < o.duration)
+	return a.verdict(summary, o.duration > 0, w.complete)
 }
 
 // devRun runs the parts until ctx is done, the time is over, or one fails; then
@@ -130,7 +130,8 @@ func (a *app) devRun(ctx context.Context, o devOptions, world *simulation, liste
 	world.clock.Run(ctx, end)
 	stop()
 	parts.Wait()
-	w.finish(o.duration > 0)
+	w.complete = o.duration > 0 && !world.clock.Now().Before(end)
+	w.finish()
 	stopServing()
 	server.Wait()
 	return errors.Join(<-errs, <-errs)

@@ -47,25 +47,46 @@ func (s *stream) String() string {
 	return s.text.String()
 }
 
-// start runs the program in this process until it ends by itself or stop is
-// called, which waits for it and returns its exit code.
-func start(t *testing.T, out, errs io.Writer, args ...string) (stop, wait func() int) {
+// program is the program as it runs in this process.
+type program struct {
+	ended chan int
+	end   context.CancelFunc
+}
+
+// start runs the program until it ends by itself, is stopped, or the test ends.
+func start(t *testing.T, out, errs io.Writer, args ...string) program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	ended := make(chan int, 1)
+	p := program{ended: make(chan int, 1), end: cancel}
 	go func() {
-		ended <- run(ctx, args, streams{in: strings.NewReader(""), out: out, err: errs, env: os.LookupEnv})
+		p.ended <- run(ctx, args, streams{in: strings.NewReader(""), out: out, err: errs, env: os.LookupEnv})
 	}()
-	return func() int { cancel(); return <-ended }, func() int { return <-ended }
+	return p
+}
+
+// stop ends the program, waits for it, and returns its exit code.
+func (p program) stop() int {
+	p.end()
+	return <-p.ended
+}
+
+// await waits until the stream's text was written.
+func (p program) await(t *testing.T, s *stream) {
+	t.Helper()
+	select {
+	case <-s.seen:
+	case code := <-p.ended:
+		t.Fatalf("exit %d before that was written; written was: %s", code, s)
+	}
 }
 
 // dev runs development mode on the repository's own declaration.
 func dev(t *testing.T, dir string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var stdout, stderr stream
-	_, wait := start(t, &stdout, &stderr, append([]string{"dev", "-c", "../../agent.yaml", "--dir", dir}, args...)...)
-	code = wait()
+	p := start(t, &stdout, &stderr, append([]string{"dev", "-c", "../../agent.yaml", "--dir", dir}, args...)...)
+	code = <-p.ended
 	return code, stdout.String(), stderr.String()
 }
 
@@ -222,15 +243,15 @@ func TestDevEndedEarly(t *testing.T) {
 		args []string
 		code int
 	}{
-		"with an end":    {[]string{"--for", "1000000d"}, exitFailed},
+		"with an end":    {[]string{"--for", "36500d"}, exitFailed},
 		"without an end": {nil, exitDone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, errs := awaiting("delivered"), awaiting("")
 			args := append([]string{"dev", "-c", "../../agent.yaml", "--dir", t.TempDir(), "--day", "1s"}, c.args...)
-			stop, _ := start(t, out, errs, args...)
-			<-out.seen
-			if code := stop(); code != c.code {
+			p := start(t, out, errs, args...)
+			p.await(t, out)
+			if code := p.stop(); code != c.code {
 				t.Errorf("exit %d, want %d: %s%s", code, c.code, out, errs)
 			}
 			if !strings.Contains(out.String(), "Every promise held") {
@@ -243,13 +264,13 @@ func TestDevEndedEarly(t *testing.T) {
 func TestDevTwiceInOneFolder(t *testing.T) {
 	dir := t.TempDir()
 	out := awaiting("delivered")
-	stop, _ := start(t, out, io.Discard, "dev", "-c", "../../agent.yaml", "--dir", dir)
-	<-out.seen
+	p := start(t, out, io.Discard, "dev", "-c", "../../agent.yaml", "--dir", dir)
+	p.await(t, out)
 	code, _, errs := dev(t, dir, "--for", "1d", "--day", "5ms")
 	if code != exitFailed || !strings.Contains(errs, "another simulator runs on") {
 		t.Errorf("the second one: exit %d: %s", code, errs)
 	}
-	if code := stop(); code != exitDone {
+	if code := p.stop(); code != exitDone {
 		t.Errorf("the first one: exit %d: %s", code, out)
 	}
 }

@@ -77,7 +77,7 @@ func (a *app) follow(ctx context.Context, client *control.Client, stored []rotat
 func (a *app) ended(ctx context.Context, client *control.Client, r rotation.Request, s rotation.Status, old uint64) (outcome, bool) {
 	end := outcome{Request: r.ID, Kind: r.Kind, Slot: r.Slot, State: stateSettled, Generation: s.Generation}
 	switch {
-	case s.State == rotation.SlotBlocked, s.Generation > old && needsPerson(s):
+	case needsPerson(s) && (s.Generation > old || stuck(s)):
 		end.State, end.Reason = stateWaiting, s.Reason
 		return end, true
 	case s.State != rotation.SlotCurrent || s.Generation <= old:
@@ -95,6 +95,12 @@ func needsPerson(s rotation.Status) bool {
 		return s.State == rotation.SlotBlocked
 	}
 	return !slices.ContainsFunc(s.Targets, func(t rotation.TargetStatus) bool { return t.State == rotation.Behind })
+}
+
+// stuck reports whether a slot that needs a person gets no new token before.
+func stuck(s rotation.Status) bool {
+	return s.State == rotation.SlotBlocked ||
+		!slices.ContainsFunc(s.Targets, func(t rotation.TargetStatus) bool { return t.State == rotation.InStep })
 }
 
 func statusOf(doc report.Document) map[string]rotation.Status {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,13 +51,31 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-type simKey struct{}
+// instance is the Qualytics of one script.
+type instance struct {
+	*sim.Server
+	// refusing: every credential is refused, and the caller asked to come
+	// back in ten minutes, so that no run tries again.
+	refusing atomic.Bool
+}
+
+type instanceKey struct{}
+
+func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if i.refusing.Load() {
+		w.Header().Set("Retry-After", "600")
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	i.Server.ServeHTTP(w, r)
+}
 
 func setup(env *testscript.Env) error {
-	server, err := sim.New(sim.Options{})
+	simulated, err := sim.New(sim.Options{})
 	if err != nil {
 		return err
 	}
+	server := &instance{Server: simulated}
 	plain, secure := httptest.NewServer(server), httptest.NewUnstartedServer(server)
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug) // refused handshakes
 	secure.StartTLS()
@@ -83,7 +102,8 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Values[simKey{}] = server
+	env.Values[instanceKey{}] = server
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector sleeps a second at each exit
 	env.Setenv("SIM_URL", plain.URL)
 	env.Setenv("TLS_URL", secure.URL)
 	env.Setenv("LISTEN", listen)
@@ -110,7 +130,7 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-func simulator(ts *testscript.TestScript) *sim.Server { return ts.Value(simKey{}).(*sim.Server) }
+func simulator(ts *testscript.TestScript) *instance { return ts.Value(instanceKey{}).(*instance) }
 
 // exits runs a program and checks its exit code: exits CODE PROGRAM ARGS...
 func exits(ts *testscript.TestScript, neg bool, args []string) {
@@ -162,8 +182,12 @@ func signalAll(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // fault makes the simulator misbehave until nofaults: fault METHOD PATH
-// STATUS|html|throttle
+// STATUS|html|throttle, or fault refuse
 func fault(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "refuse" {
+		simulator(ts).refusing.Store(true)
+		return
+	}
 	effect := sim.NotJSON()
 	switch args[2] {
 	case "html":
@@ -177,7 +201,10 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	simulator(ts).Inject(sim.Fault{Method: args[0], Path: args[1], Times: -1, Effect: effect})
 }
 
-func noFaults(ts *testscript.TestScript, _ bool, _ []string) { simulator(ts).ClearFaults() }
+func noFaults(ts *testscript.TestScript, _ bool, _ []string) {
+	simulator(ts).ClearFaults()
+	simulator(ts).refusing.Store(false)
+}
 
 // live checks how many tokens of an account work: live ACCOUNT COUNT
 func live(ts *testscript.TestScript, _ bool, args []string) {

@@ -42,14 +42,13 @@ func ask(t *testing.T, base, path, tokenFile string) (status int, date time.Time
 func simulate(t *testing.T, args ...string) (base string, stop func() int) {
 	t.Helper()
 	out := awaiting("\n")
-	errs := awaiting("")
-	stop, _ = start(t, out, errs, append([]string{"sim", "--listen", "127.0.0.1:0"}, args...)...)
-	<-out.seen
+	p := start(t, out, io.Discard, append([]string{"sim", "--listen", "127.0.0.1:0"}, args...)...)
+	p.await(t, out)
 	base = strings.TrimSpace(out.String())
 	if !strings.HasPrefix(base, "http://127.0.0.1:") {
 		t.Fatalf("stdout is %q, the base URL alone was expected", out)
 	}
-	return base, stop
+	return base, p.stop
 }
 
 func TestSimServesAndKeeps(t *testing.T) {
@@ -126,8 +125,8 @@ func TestSimRefusesWhatIsTaken(t *testing.T) {
 		"its state":   {"--listen", "127.0.0.1:0", "--state", kept},
 	} {
 		var out, errs stream
-		_, wait := start(t, &out, &errs, append([]string{"sim", "--admin-token-file", token}, args...)...)
-		if code := wait(); code != exitFailed || out.String() != "" {
+		p := start(t, &out, &errs, append([]string{"sim", "--admin-token-file", token}, args...)...)
+		if code := <-p.ended; code != exitFailed || out.String() != "" {
 			t.Errorf("%s is taken: exit %d, stdout %q, stderr %q", name, code, out.String(), errs.String())
 		}
 	}
@@ -141,9 +140,9 @@ func TestSimRefusesWhatIsTaken(t *testing.T) {
 
 func TestSimRefusesADayOfNothing(t *testing.T) {
 	var out, errs stream
-	_, wait := start(t, &out, &errs, "sim", "--listen", "127.0.0.1:0", "--day", "0s",
+	p := start(t, &out, &errs, "sim", "--listen", "127.0.0.1:0", "--day", "0s",
 		"--admin-token-file", filepath.Join(t.TempDir(), "admin.token"))
-	if code := wait(); code != exitUsage {
+	if code := <-p.ended; code != exitUsage {
 		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

@@ -23,12 +23,12 @@ type summary struct {
 }
 
 // summary is the count at the end.
-func (w *watch) summary(o devOptions) summary {
+func (w *watch) summary() summary {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.count
 	s.DeclaredDays = float64(int(w.days()*100)) / 100
-	if o.duration > 0 && s.Reads == 0 {
+	if w.complete && s.Reads == 0 {
 		w.troubles = append(w.troubles, "nobody read anything")
 	}
 	if s.RefusedReads > 0 {
@@ -42,7 +42,7 @@ func (w *watch) summary(o devOptions) summary {
 // verdict prints the summary as -o says. When the run was for a given time,
 // broken promises make it fail, and so does an end before that time: what
 // wasn't seen isn't proved.
-func (a *app) verdict(s summary, judged, early bool) error {
+func (a *app) verdict(s summary, judged, complete bool) error {
 	var err error
 	switch a.output {
 	case "json":
@@ -57,7 +57,7 @@ func (a *app) verdict(s summary, judged, early bool) error {
 		return err
 	case !s.PromisesHeld:
 		return &exit{code: exitFailed, err: errors.New("a promise did not hold; see above")}
-	case early:
+	case !complete:
 		return &exit{code: exitFailed, err: errors.New("it was ended before the time of --for was over")}
 	}
 	return nil

@@ -24,6 +24,9 @@ type watch struct {
 	began       time.Time
 	story       io.Writer
 	address     string // the simulator's
+	// complete: the time of --for is over, so that every target has to hold a
+	// token, and to have been read.
+	complete bool
 
 	readers []reader
 	opened  []backends.Backend
@@ -157,11 +160,10 @@ func (w *watch) trouble(format string, args ...any) {
 	fmt.Fprintf(w.story, "day %7.2f  TROUBLE               %s\n", w.days(), line)
 }
 
-// finish checks what must hold at any end, and gives the readers' access back.
-// judged: every target has to hold a token by now.
-func (w *watch) finish(judged bool) {
+// finish checks what must hold at the end, and gives the readers' access back.
+func (w *watch) finish() {
 	for i := range w.readers {
-		w.check(&w.readers[i], judged)
+		w.check(&w.readers[i])
 	}
 	for _, t := range w.server.Tokens() {
 		if t.ID == w.byHand && !t.Live() {
@@ -177,17 +179,17 @@ func (w *watch) finish(judged bool) {
 }
 
 // check looks at a target a last time.
-func (w *watch) check(r *reader, judged bool) {
+func (w *watch) check(r *reader) {
 	found, err := r.target.Read(context.Background(), backends.Current)
 	switch {
 	case err != nil:
 		w.trouble("%s could not be read at the end: %v", r.target.Key(), err)
 	case r.target.Format.Lossy():
-		if judged && !found.Present {
+		if w.complete && !found.Present {
 			w.trouble("%s is empty at the end", r.target.Key())
 		}
 	case found.Token.IsZero():
-		if judged || r.delivered {
+		if w.complete || r.delivered {
 			w.trouble("%s holds no token at the end", r.target.Key())
 		}
 	default:

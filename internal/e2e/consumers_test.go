@@ -43,7 +43,6 @@ func (s *site) fromFile(path, account string, parse func(string) (string, error)
 // store is a mount of a server with Vault's API, read with a token of its own.
 type store struct {
 	server *realtest.VaultServer
-	client *http.Client
 	mount  string
 	token  string
 }
@@ -56,18 +55,14 @@ func (v store) fromVault(path, account string, parse func(map[string]string) (st
 			return "", err
 		}
 		req.Header.Set("X-Vault-Token", v.token)
-		answer, err := v.client.Do(req)
-		if err != nil {
-			return "", err
-		}
-		text, err := readAll(answer.Body)
+		status, text, err := fetch(req)
 		switch {
 		case err != nil:
 			return "", err
-		case answer.StatusCode == http.StatusNotFound:
+		case status == http.StatusNotFound:
 			return "", errAbsent
-		case answer.StatusCode != http.StatusOK:
-			return "", fmt.Errorf("the store answers %d", answer.StatusCode)
+		case status != http.StatusOK:
+			return "", fmt.Errorf("the store answers %d", status)
 		}
 		var entry struct {
 			Data struct {

@@ -15,14 +15,14 @@ import (
 
 const (
 	// kills is how often the main job's agent is killed.
-	kills = 24
+	kills = 30
 	// rotations is how often each slot must have been rotated at least.
 	rotations = 10
 	// seedVariable repeats the instants of an earlier run.
 	seedVariable = "HANDOVER_TEST_SEED"
 )
 
-// agentRules is the policy that an agent needs on a mount (docs/vault.md).
+// agentRules is the policy that an agent needs on a mount.
 func agentRules(mount string) string {
 	return fmt.Sprintf(`
 path "%[1]s/data/*" { capabilities = ["create", "update", "read"] }
@@ -34,7 +34,7 @@ path "%[1]s/metadata/*" { capabilities = ["read", "patch"] }
 func readerStore(t *testing.T, v *realtest.VaultServer, mount string) store {
 	t.Helper()
 	rules := fmt.Sprintf(`path "%s/data/*" { capabilities = ["read"] }`, mount)
-	return store{server: v, client: http.DefaultClient, mount: mount, token: v.NewToken(t, "1h", v.Policy(t, rules))}
+	return store{server: v, mount: mount, token: v.NewToken(t, "1h", v.Policy(t, rules))}
 }
 
 // mainJob is the declaration of the main job: three accounts, four slots, nine
@@ -127,6 +127,7 @@ func TestMainJob(t *testing.T) {
 	s.secrets.addToken("the token made by hand", byHand)
 	reading := startReaders(t, q, consumers...)
 	a = chaos(t, s, a)
+	t.Logf("%s killed", time.Now().Format(time.TimeOnly))
 	a.awaitStatus(fmt.Sprintf("%d rotations of each slot", rotations), func(got status) bool {
 		return all(got, func(one slotStatus) bool { return one.Generation > rotations })
 	})
@@ -135,7 +136,9 @@ func TestMainJob(t *testing.T) {
 	}
 	s.declare(wire, calm, rest)
 	a = s.start()
+	t.Logf("%s slowed down", time.Now().Format(time.TimeOnly))
 	a.awaitStatus("rest", func(got status) bool { return all(got, slotStatus.settled) })
+	t.Logf("%s at rest", time.Now().Format(time.TimeOnly))
 	await(t, patience, "30 more reads of each", moreReads(reading, 30))
 	reading.noneDead(t, len(consumers), 200)
 	checkRest(t, s, q, a, consumers)
@@ -167,7 +170,7 @@ func chaos(t *testing.T, s *site, a *agent) *agent {
 		life := upTo(2500 * time.Millisecond)
 		if i%2 == 0 {
 			awaitChange(t, s.wire)
-			life = upTo(25 * time.Millisecond)
+			life = upTo([]time.Duration{3 * time.Millisecond, 25 * time.Millisecond}[random.IntN(2)])
 		}
 		timer := time.NewTimer(life)
 		select {
@@ -176,10 +179,10 @@ func chaos(t *testing.T, s *site, a *agent) *agent {
 			t.Fatalf("%s ended by itself:\n%s", a.name, tail(a.err.String(), 20))
 		}
 		a.kill()
-		s.keepJournal()
 		if a = s.launch(); random.IntN(4) == 0 {
 			a.awaitReady()
 			a.keepPages()
+			s.keepJournal()
 		}
 	}
 	a.awaitReady()

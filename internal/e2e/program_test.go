@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 // The limits of waiting. They are generous: a loaded machine makes a test
 // slower, never red.
 const (
-	patience = 40 * time.Second
+	patience = 90 * time.Second
 	glance   = 20 * time.Millisecond // between two looks at a condition
 )
 
@@ -235,8 +236,13 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// readAll reads a body whole.
-func readAll(body io.ReadCloser) ([]byte, error) {
-	defer func() { _ = body.Close() }() // nothing was written
-	return io.ReadAll(io.LimitReader(body, 64<<20))
+// fetch does one request and reads its answer whole.
+func fetch(req *http.Request) (status int, body []byte, err error) {
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = answer.Body.Close() }() // it was only read
+	body, err = io.ReadAll(io.LimitReader(answer.Body, 64<<20))
+	return answer.StatusCode, body, err
 }

@@ -51,15 +51,11 @@ func (q instance) ask(ctx context.Context, method, path, token string, body, int
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	text, err := readAll(answer.Body)
-	if err == nil && answer.StatusCode < 300 && into != nil {
+	status, text, err := fetch(req)
+	if err == nil && status < 300 && into != nil {
 		err = json.Unmarshal(text, into)
 	}
-	return answer.StatusCode, err
+	return status, err
 }
 
 // must is ask as the Admin, for calls that have to succeed.

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/handover-agent/handover/qualytics/sim"
 )
 
 // TestReadersNotice: a reader that meets a dead token, an empty place, another
@@ -47,7 +45,7 @@ func TestReadersNotice(t *testing.T) {
 	} {
 		r := &readers{qualytics: q, reads: map[string]int{}}
 		c := consumer{name: "c", account: "good@service", read: func(context.Context) (string, error) { return test.token, test.err }}
-		if got, want := r.read(t.Context(), c, test.delivered), test.delivered || test.reads > 0; got != want {
+		if got, want := r.read(t.Context(), c, 0, test.delivered), test.delivered || test.reads > 0; got != want {
 			t.Errorf("%s: delivered is %t, want %t", test.name, got, want)
 		}
 		if r.reads["c"] != test.reads || len(r.dead) != test.deads || len(r.other) != test.others {
@@ -55,27 +53,37 @@ func TestReadersNotice(t *testing.T) {
 		}
 	}
 	r := &readers{qualytics: q, reads: map[string]int{}}
-	r.read(t.Context(), consumer{name: "c", account: "another@service", read: func(context.Context) (string, error) { return good, nil }}, true)
+	r.read(t.Context(), consumer{name: "c", account: "another@service", read: func(context.Context) (string, error) { return good, nil }}, 0, true)
 	if len(r.dead) != 1 {
 		t.Errorf("a token of another account passes: %q", r.dead)
 	}
 }
 
-// TestReadersNoticeSlowness: a refusal counts against the agent only when the
-// reader used the token at once.
-func TestReadersNoticeSlowness(t *testing.T) {
+// TestReadersHold: a token that dies while it is held is noticed; one that was
+// held for longer than is fair counts against nobody.
+func TestReadersHold(t *testing.T) {
 	s := newSite(t)
 	server, q := s.serveSim()
-	server.Inject(sim.Fault{Path: "/users/me", Times: -1, Effect: sim.Answer(401, `{"detail":"no"}`)})
+	if _, err := server.CreateAccount("Good", "Member"); err != nil {
+		t.Fatal(err)
+	}
+	id, value, err := server.CreateToken("good@service", "x", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := &readers{qualytics: q, reads: map[string]int{}}
-	r.read(t.Context(), consumer{name: "c", read: func(ctx context.Context) (string, error) {
-		held, cancel := context.WithTimeout(ctx, fair)
-		defer cancel()
-		<-held.Done()
-		return "x", nil
-	}}, true)
-	if r.slow != 1 || len(r.dead) != 0 {
-		t.Errorf("after %s: %d slow, dead %q", fair, r.slow, r.dead)
+	c := consumer{name: "c", account: "good@service", read: func(context.Context) (string, error) { return value.Reveal(), nil }}
+	if r.read(t.Context(), c, time.Millisecond, true); len(r.dead) != 0 || r.held != 1 {
+		t.Errorf("a live token that was held: %d held, dead %q", r.held, r.dead)
+	}
+	if err := server.RevokeToken(id); err != nil {
+		t.Fatal(err)
+	}
+	if r.read(t.Context(), c, time.Millisecond, true); len(r.dead) != 1 {
+		t.Errorf("one that died meanwhile: dead %q", r.dead)
+	}
+	if r.read(t.Context(), c, fair+time.Millisecond, true); r.slow != 1 || len(r.dead) != 1 {
+		t.Errorf("held for longer than %s: %d slow, dead %q", fair, r.slow, r.dead)
 	}
 }
 

@@ -135,12 +135,8 @@ func (a *agent) ask(path string) (code int, body string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	text, err := readAll(answer.Body)
-	return answer.StatusCode, string(text), err
+	code, text, err := fetch(req)
+	return code, string(text), err
 }
 
 // keepPages keeps what a visitor of the agent sees.

@@ -39,7 +39,7 @@ func TestLostJournal(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, quick, oneToken)
+	s.declare(q.base, "{lifetime: 1d, every: 3s, grace: 6s, hold: 0s, observe: 2s}", oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	reading := startReaders(t, q, s.oneConsumer())

@@ -3,12 +3,32 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/handover-agent/handover/internal/realtest"
 )
+
+// reachable is a network before a server, which can be cut.
+type reachable struct {
+	next http.Handler
+	cut  atomic.Bool
+}
+
+func (r *reachable) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if !r.cut.Load() {
+		r.next.ServeHTTP(w, req)
+		return
+	}
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close()
+	}
+}
 
 // storeFaults declares one slot for each fault, with a target in the store
 // that fails and one in a file, and a slot of files alone.
@@ -18,6 +38,7 @@ backends:
   denied:  {type: vault, address: "%[4]s", mount: %[5]s, timeout: 2s, auth: {method: token, token: {file: denied.token}}}
   missing: {type: vault, address: "%[4]s", mount: %[6]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
   old:     {type: vault, address: "%[4]s", mount: %[7]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
+  away:    {type: vault, address: "%[8]s", mount: %[5]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
   local:   {type: file, dir: delivered}
 accounts:
   - name: Store Faults
@@ -29,6 +50,7 @@ accounts:
       - {name: denied,  deliver: [{backend: denied,  path: a, format: token}, {backend: local, path: denied,  format: token}]}
       - {name: missing, deliver: [{backend: missing, path: a, format: token}, {backend: local, path: missing, format: token}]}
       - {name: old,     deliver: [{backend: old,     path: a, format: token}, {backend: local, path: old,     format: token}]}
+      - {name: away,    deliver: [{backend: away,    path: b, format: token}, {backend: local, path: away,    format: token}]}
       - {name: healthy, deliver: [{backend: local, path: healthy, format: token}]}
 `
 
@@ -42,6 +64,8 @@ type faultyStores struct {
 	sealed, deny  store  // the readers' access
 	missing, old  string // mounts
 	deniedAllowed string // the rules of policy while nothing is wrong
+	network       *reachable
+	away          string // the address beyond the network
 }
 
 func newFaultyStores(t *testing.T, s *site) faultyStores {
@@ -54,12 +78,20 @@ func newFaultyStores(t *testing.T, s *site) faultyStores {
 	s.secret("sealed.token", f.own.NewToken(t, "1h", f.own.Policy(t, agentRules(sealed))))
 	s.secret("denied.token", f.shared.NewToken(t, "1h", f.policy))
 	s.secret("root.token", f.shared.Token)
+	target, err := url.Parse(f.shared.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.network = &reachable{next: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: silent}}
+	server := httptest.NewServer(f.network)
+	t.Cleanup(server.Close)
+	f.away = server.URL
 	f.sealed, f.deny = readerStore(t, &f.own.VaultServer, sealed), readerStore(t, f.shared, denied)
 	return f
 }
 
 func (f faultyStores) declaration() string {
-	return fmt.Sprintf(storeFaults, f.own.Addr, f.sealed.mount, f.own.CA, f.shared.Addr, f.deny.mount, f.missing, f.old)
+	return fmt.Sprintf(storeFaults, f.own.Addr, f.sealed.mount, f.own.CA, f.shared.Addr, f.deny.mount, f.missing, f.old, f.away)
 }
 
 // setPolicy changes what the agent may do in the denied mount.
@@ -72,14 +104,15 @@ func (f faultyStores) setPolicy(t *testing.T, rules string) {
 func (f faultyStores) mend(t *testing.T) {
 	t.Helper()
 	f.own.Unseal(t)
+	f.network.cut.Store(false)
 	f.setPolicy(t, f.deniedAllowed)
 	f.shared.Do(t, http.MethodPost, "sys/mounts/"+f.missing, map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
 	t.Cleanup(func() { f.shared.Try(t, http.MethodDelete, "sys/mounts/"+f.missing, nil) })
 	f.shared.Do(t, http.MethodPost, "sys/mounts/"+f.old+"/tune", map[string]any{"options": map[string]any{"version": "2"}})
 }
 
-// TestStoreFaults: a store that is sealed, denied, missing or of version 1 makes
-// its own target wait and say why. Its slot revokes nothing that may still be
+// TestStoreFaults: a store that is sealed, denied, out of reach, missing or of
+// version 1 makes its own target wait and say why. Its slot revokes nothing that may still be
 // served there, other slots go on, and it clears by itself.
 func TestStoreFaults(t *testing.T) {
 	t.Parallel()
@@ -91,13 +124,16 @@ func TestStoreFaults(t *testing.T) {
 	local := func(name string) consumer { return s.fromFile("delivered/"+name, storeAccount, whole) }
 	a := s.start()
 	a.awaitStatus("tokens in the stores that work", func(got status) bool {
-		return got.served("sealed", 0) && got.served("denied", 0) && got.served("healthy", 0) && got.served("missing", 1) && got.served("old", 1)
+		return got.served("sealed", 0) && got.served("denied", 0) && got.served("away", 0) && got.served("healthy", 0) && got.served("missing", 1) && got.served("old", 1)
 	})
-	reading := startReaders(t, q, local("sealed"), local("denied"), local("missing"), local("old"), local("healthy"))
+	// Two of the stores answer their consumers all the time, and not the agent.
+	inDenied, inAway := f.deny.fromVault("a", storeAccount, field("value")), f.deny.fromVault("b", storeAccount, field("value"))
+	reading := startReaders(t, q, inDenied, inAway, local("sealed"), local("denied"), local("missing"), local("old"), local("away"), local("healthy"))
 
 	f.own.Seal(t)
+	f.network.cut.Store(true)
 	f.setPolicy(t, strings.ReplaceAll(f.deniedAllowed, `"create", "update", `, ""))
-	kept, err := f.deny.fromVault("a", storeAccount, field("value")).read(t.Context())
+	kept, err := inDenied.read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,20 +141,19 @@ func TestStoreFaults(t *testing.T) {
 	a.awaitStatus("four rotations of the healthy slot", func(got status) bool {
 		return got.store("healthy").Generation >= before.store("healthy").Generation+4
 	})
-	a.awaitStatus("each target to say why it waits", func(status) bool {
-		got := s.statusCommand()
+	saysWhy := func(got status) bool {
 		return got.waits("sealed", "target_unreachable") && got.waits("denied", "target_denied") &&
-			got.waits("missing", "target_unreachable") && got.waits("old", "target_unreachable")
-	})
-	os.WriteFile("/tmp/e2e-run/agent.log", []byte(a.err.String()), 0o600)
-	for _, pattern := range []string{`sealed/a.*[Ss]ealed`, `denied/a.*(denied|lack)`, `missing/a.*` + f.missing, `old/a.*version 1`} {
+			got.waits("away", "target_unreachable") && got.waits("missing", "target_unreachable") && got.waits("old", "target_unreachable")
+	}
+	a.awaitStatus("each target to say why it waits", func(got status) bool { return saysWhy(got) && saysWhy(s.statusCommand()) })
+	for _, pattern := range []string{`sealed/a.*[Ss]ealed`, `denied/a.*(denied|lack)`, `away/b.*(EOF|reset|refused)`, `missing/a.*no such mount`, `old/a.*version 1`} {
 		a.awaitLog(pattern)
 	}
 	if account, code, err := q.whose(t.Context(), kept); account != storeAccount || err != nil {
 		t.Errorf("the token in the denied store is answered with %d, %v", code, err)
 	}
-	for _, token := range server.Tokens() {
-		if !token.Live() && !strings.HasPrefix(token.Label, "healthy.") && token.AccountID == storeAccount {
+	for _, token := range server.Tokens() { // a denied store can be read: what never stood there may end
+		if name, _, _ := strings.Cut(token.Label, "."); !token.Live() && slices.Contains([]string{"sealed", "away", "missing", "old"}, name) {
 			t.Errorf("token %s is %s while a store that may serve it can't be read", token.Label, token.State)
 		}
 	}
@@ -126,7 +161,7 @@ func TestStoreFaults(t *testing.T) {
 	f.mend(t)
 	mended := a.awaitStatus("the state at the repair", func(status) bool { return true })
 	a.awaitStatus("every store served, and the old tokens retired", func(got status) bool {
-		for _, name := range []string{"sealed", "denied", "missing", "old", "healthy"} {
+		for _, name := range []string{"sealed", "denied", "away", "missing", "old", "healthy"} {
 			one := got.store(name)
 			if !got.served(name, 0) || one.Generation <= mended.store(name).Generation || len(one.Retired) > 2 {
 				return false
@@ -134,7 +169,7 @@ func TestStoreFaults(t *testing.T) {
 		}
 		return true
 	})
-	reading.noneDead(t, 5, 50)
+	reading.noneDead(t, 8, 50)
 	s.noTraces("stderr of agent 1", "output of handover status")
 }
 

@@ -80,13 +80,21 @@ func (e *evidence) search(s *searcher) []string {
 type searcher struct {
 	mu      sync.Mutex
 	secrets map[string]bool
-	plain   needles // 12 characters as they are
-	hex     needles // of the text in lower case
-	percent needles // of the text in lower case
+	// names has whose piece each needle is. All needles have one of lengths.
+	names map[string]string
+	// filter has a mark for the first eight bytes of each needle: nearly
+	// every place of the haystack is done with after looking there.
+	filter []bool
 }
 
+// lengths are those of 12 bytes as they are (and 9 in base64), in hexadecimal,
+// and percent-encoded.
+var lengths = []int{window, 2 * window, 3 * window}
+
+const filterBits = 24
+
 func newSearcher() *searcher {
-	return &searcher{secrets: map[string]bool{}, plain: newNeedles(window), hex: newNeedles(2 * window), percent: newNeedles(3 * window)}
+	return &searcher{secrets: map[string]bool{}, names: map[string]string{}, filter: make([]bool, 1<<filterBits)}
 }
 
 // addToken adds the parts of a JWT that make it one: payload and signature.
@@ -111,14 +119,21 @@ func (s *searcher) add(name, text string) {
 	s.secrets[text] = true
 	for i := 0; i+window <= len(text); i++ {
 		piece := text[i : i+window]
-		s.plain.add(piece, name)
-		s.hex.add(hex.EncodeToString([]byte(piece)), name+" in hexadecimal")
-		s.percent.add(percent(piece), name+" percent-encoded")
+		s.needle(piece, name)
+		for _, encoded := range []string{hex.EncodeToString([]byte(piece)), percent(piece)} {
+			s.needle(encoded, name+", encoded")
+			s.needle(strings.ToUpper(encoded), name+", encoded")
+		}
 	}
 	for i := 0; i+9 <= len(text); i++ {
-		s.plain.add(base64.StdEncoding.EncodeToString([]byte(text[i:i+9])), name+" in base64")
-		s.plain.add(base64.URLEncoding.EncodeToString([]byte(text[i:i+9])), name+" in base64")
+		s.needle(base64.StdEncoding.EncodeToString([]byte(text[i:i+9])), name+" in base64")
+		s.needle(base64.URLEncoding.EncodeToString([]byte(text[i:i+9])), name+" in base64")
 	}
+}
+
+func (s *searcher) needle(text, name string) {
+	s.names[text] = name
+	s.filter[mark([]byte(text))] = true
 }
 
 func percent(text string) string {
@@ -129,46 +144,24 @@ func percent(text string) string {
 	return b.String()
 }
 
-// find returns whose piece the content holds, "" for none.
-func (s *searcher) find(content []byte) string {
-	if name := s.plain.find(content); name != "" {
-		return name
-	}
-	lower := bytes.ToLower(content)
-	if name := s.hex.find(lower); name != "" {
-		return name
-	}
-	return s.percent.find(lower)
-}
-
-// needles are many texts of one length, found in one walk.
-type needles struct {
-	length int
-	names  map[string]string
-	// filter has a bit for the first eight bytes of each needle: nearly
-	// every place of the haystack is done with after looking there.
-	filter []bool
-}
-
-const filterBits = 24
-
-func newNeedles(length int) needles {
-	return needles{length: length, names: map[string]string{}, filter: make([]bool, 1<<filterBits)}
-}
-
-func slot(head []byte) uint64 {
+// mark is the place of a needle's head in the filter.
+func mark(head []byte) uint64 {
 	return binary.LittleEndian.Uint64(head) * 0x9E3779B97F4A7C15 >> (64 - filterBits)
 }
 
-func (n *needles) add(text, name string) {
-	n.names[text] = name
-	n.filter[slot([]byte(text))] = true
-}
-
-func (n *needles) find(content []byte) string {
-	for i := 0; i+n.length <= len(content); i++ {
-		if n.filter[slot(content[i:])] {
-			if name, known := n.names[string(content[i:i+n.length])]; known {
+// find returns whose piece the content holds, "" for none.
+//
+//go:norace it reads many megabytes, which nobody writes any more.
+func (s *searcher) find(content []byte) string {
+	for i := 0; i+window <= len(content); i++ {
+		if !s.filter[mark(content[i:])] {
+			continue
+		}
+		for _, n := range lengths {
+			if i+n > len(content) {
+				break
+			}
+			if name, known := s.names[string(content[i:i+n])]; known {
 				return name
 			}
 		}

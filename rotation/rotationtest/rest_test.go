@@ -62,8 +62,8 @@ var waits = []waiting{
 	{"a target denies, and is behind", ask(refuse("put store1", errors.New("no"))), 400, 400, 1200},
 	{"every target down, and due", ask(func(l *rotationtest.Lab) { down(0)(l); down(1)(l) }), 1500, 3, 0},
 	{"every preflight fails, and due", ask(refuse("check", errors.New("no"))), 1500, 3, 0},
-	{"a target holds a foreign value", func(l *rotationtest.Lab) { overwrite(l, 0, "a password") }, 2, 3, 0},
-	{"a target holds a foreign value, and a token waits", ask(func(l *rotationtest.Lab) { overwrite(l, 0, "a password") }), 2, 3, 0},
+	{"a target holds a foreign value", func(l *rotationtest.Lab) { overwrite(l, "a password") }, 2, 3, 0},
+	{"a target holds a foreign value, and a token waits", ask(func(l *rotationtest.Lab) { overwrite(l, "a password") }), 2, 3, 0},
 	{"a gate is closed by a target that is down", func(l *rotationtest.Lab) {
 		l.Request(rotation.RequestRotate)
 		l.Run(rotation.Day)

@@ -23,6 +23,20 @@ func TestRuleGoneByTwoListsAndAFailedProof(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a list that lags, and a target out of reach has the value", func(t *testing.T) {
+		inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+			l.API.SetLag(10 * rotation.Day)
+			l.Slot.Policy.Sweep = time.Hour
+			settle(t, l, 1)
+			l.Stores[0].SetDown(true)
+			l.Stores[1].SetDown(true)
+			l.Restart()
+			l.Run(2 * rotation.Day)
+			if lost := l.Told(rotation.ActLost); len(lost) != 0 {
+				t.Errorf("told: %+v", lost)
+			}
+		})
+	})
 	t.Run("one list that lacks it", func(t *testing.T) {
 		inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 			settle(t, l, 1)
@@ -44,21 +58,22 @@ func TestRuleGoneByTwoListsAndAFailedProof(t *testing.T) {
 			wantServed(t, l, 1)
 		})
 	})
-	t.Run("deleted by others", func(t *testing.T) {
-		inLab(t, func(t *testing.T, l *rotationtest.Lab) {
-			settle(t, l, 1)
-			l.Slot.Policy.Sweep = time.Hour
-			l.DeadAllowed = true
-			made, _ := token(t, l, 1)
-			l.API.DeleteToken(made.ID)
-			l.Run(2 * time.Hour)
-			wantServed(t, l, 2)
-			lost, missing := l.Told(rotation.ActLost), l.Told(rotation.ActMissing)
-			if len(lost) != 1 || lost[0].Reason != rotation.TokenGone || len(missing) == 0 ||
-				lost[0].At.Before(missing[0].At.Add(10*time.Second)) {
-				t.Errorf("told: missing %+v, lost %+v", missing, lost)
-			}
-		})
+}
+
+func TestRuleDeletedByOthersIsGoneByTwoLists(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.Slot.Policy.Sweep = time.Hour
+		l.DeadAllowed = true
+		made, _ := token(t, l, 1)
+		l.API.DeleteToken(made.ID)
+		l.Run(2 * time.Hour)
+		wantServed(t, l, 2)
+		lost, missing := l.Told(rotation.ActLost), l.Told(rotation.ActMissing)
+		if len(lost) != 1 || lost[0].Reason != rotation.TokenGone || len(missing) == 0 ||
+			lost[0].At.Before(missing[0].At.Add(10*time.Second)) {
+			t.Errorf("told: missing %+v, lost %+v", missing, lost)
+		}
 	})
 }
 
@@ -252,6 +267,31 @@ func TestRuleAHoldOfOneSlotHoldsTheOthers(t *testing.T) {
 		}
 		if l.Script.Counted("issue") != calls {
 			t.Error("the other slot called the API")
+		}
+	})
+}
+
+func TestRuleRefusedRoleIsAskedForAgainOnResume(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		refused := true
+		l.Script.Fault = func(act string) error {
+			if act == "update account" && refused {
+				return &rotation.APIError{Call: "PUT /users", Status: 422, Kind: rotation.ErrRefused}
+			}
+			return nil
+		}
+		l.Slot.Policy.Account.Role = "Manager"
+		l.Run(10 * rotation.Day)
+		if updates := l.Script.Counted("update account"); updates != 1 {
+			t.Errorf("a refused role was asked for %d times", updates)
+		}
+		refused = false
+		l.Request(rotation.RequestResume)
+		l.Run(time.Minute)
+		accounts, err := l.API.Accounts(t.Context())
+		if err != nil || accounts[0].Role != "Manager" {
+			t.Errorf("after the resume it has the role %s, %v", accounts[0].Role, err)
 		}
 	})
 }

@@ -326,7 +326,7 @@ func TestRuleValueFromTheTargets(t *testing.T) {
 			settle(t, l, 1)
 			l.Slot.Policy.Targets[0].TakeOver = true
 			l.DeadAllowed = true
-			overwrite(l, 0, "a person's mistake")
+			overwrite(l, "a person's mistake")
 			l.Restart()
 			settle(t, l, 1)
 		}, tokenStore(mem.LikeVault()))

@@ -15,18 +15,20 @@ import (
 
 func TestRuleProofBeforeAHeal(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Slot.Policy.DriftCheck, l.Slot.Policy.Sweep = time.Hour, 10*rotation.Day
 		settle(t, l, 1)
+		l.Pass() // the list at hand is from after the issue
 		l.DeadAllowed = true
 		dead, _ := token(t, l, 1)
-		l.API.ChangeToken(dead.ID, revoked) // and the list at hand doesn't tell yet
+		l.API.ChangeToken(dead.ID, revoked) // and the list at hand doesn't tell
 		l.Stores[1].Delete(rotationtest.LabPath)
-		l.Restart()
 		before(l, "put", func(act string) {
 			if l.Record().Current == 1 {
 				t.Errorf("%s, and the token is dead", act)
 			}
 		})
-		settle(t, l, 2)
+		l.Run(2 * time.Hour)
+		wantServed(t, l, 2)
 	})
 }
 
@@ -203,7 +205,7 @@ func somebodys(l *rotationtest.Lab) (rotation.Token, secret.Value) {
 
 func TestRuleForeignValue(t *testing.T) {
 	foreign := map[string]func(l *rotationtest.Lab){
-		"a password": func(l *rotationtest.Lab) { overwrite(l, 0, "somebody's password") },
+		"a password": func(l *rotationtest.Lab) { overwrite(l, "somebody's password") },
 		"a token of another account": func(l *rotationtest.Lab) {
 			_, value := somebodys(l)
 			l.Stores[0].Overwrite(rotationtest.LabPath, value)
@@ -260,7 +262,7 @@ func TestRuleOnlyThisAccountsTokensAreTried(t *testing.T) {
 func TestRuleForeignValueHoldsEveryRetiredToken(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		settle(t, l, 1)
-		overwrite(l, 0, "somebody's password") // a person may put the old token back
+		overwrite(l, "somebody's password") // a person may put the old token back
 		l.Run(22 * rotation.Day)
 		wantAt(t, l, 1, 2)
 		wantState(t, l, 1, rotation.Waiting)
@@ -301,10 +303,10 @@ func TestRuleOneBadTargetDelaysNoOther(t *testing.T) {
 			l.Script.Hangs = func(act string) bool { return strings.Contains(act, "store1/") }
 		},
 	}
-	for name, make := range bad {
+	for name, spoil := range bad {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
-				make(l)
+				spoil(l)
 				began := time.Now()
 				delivered := time.Time{}
 				l.Script.After = func() {
@@ -317,7 +319,6 @@ func TestRuleOneBadTargetDelaysNoOther(t *testing.T) {
 					t.Errorf("the good target waited %s for the bad one", took)
 				}
 				for range 3 {
-					delivered, began = time.Time{}, time.Now()
 					rotate(t, l)
 				}
 				l.Run(10 * time.Minute)

@@ -139,7 +139,7 @@ func before(l *rotationtest.Lab, prefix string, check func(act string)) {
 	}
 }
 
-// overwrite puts a text at store i as a person does.
-func overwrite(l *rotationtest.Lab, i int, text string) {
-	l.Stores[i].Overwrite(rotationtest.LabPath, secret.New(text))
+// overwrite puts a text at the first store as a person does.
+func overwrite(l *rotationtest.Lab, text string) {
+	l.Stores[0].Overwrite(rotationtest.LabPath, secret.New(text))
 }

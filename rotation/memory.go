@@ -1,0 +1,86 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// memory is what the engine knows of a slot beside the journal. It is lost
+// with the process.
+type memory struct {
+	values  map[uint64]secret.Value
+	posted  map[uint64]time.Time
+	checked map[string]time.Time
+	proved  map[uint64]time.Time // our own uses that no commit has told of
+	unread  map[string]unread
+	// looks are checked while no pass runs.
+	looks   []lookAt
+	seq     uint64 // Engine.mutations after the slot's own last change
+	edition uint64 // Declared.Edition of the last pass
+}
+
+// unread is a target whose last read failed.
+type unread struct {
+	times int // one after the other
+	seen  TargetSeen
+}
+
+// lookAt is a target, and when it was last read.
+type lookAt struct {
+	target string
+	at     time.Time
+}
+
+func (e *Engine) memoryOf(slot string) *memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.memory[slot]
+	if m == nil {
+		m = &memory{}
+		e.memory[slot] = m
+	}
+	return m
+}
+
+// wake makes the maps that a pass writes into. Only the pass over the slot may
+// call it, and rest.
+func (m *memory) wake() {
+	if m.checked == nil {
+		m.checked = make(map[string]time.Time, len(m.looks))
+		for _, l := range m.looks {
+			m.checked[l.target] = l.at
+		}
+		m.looks = nil
+	}
+	makeMap(&m.values)
+	makeMap(&m.posted)
+	makeMap(&m.proved)
+	makeMap(&m.unread)
+}
+
+// rest keeps what there is in as little room as it takes: of ten thousand slots
+// most are at rest, and a map with one entry has room for eight.
+func (m *memory) rest() {
+	m.looks = make([]lookAt, 0, len(m.checked))
+	for target, at := range m.checked {
+		m.looks = append(m.looks, lookAt{target, at})
+	}
+	m.checked = nil
+	dropMap(&m.values)
+	dropMap(&m.posted)
+	dropMap(&m.proved)
+	dropMap(&m.unread)
+}
+
+func makeMap[K comparable, V any](m *map[K]V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+}
+
+func dropMap[K comparable, V any](m *map[K]V) {
+	if len(*m) == 0 {
+		*m = nil
+	}
+}

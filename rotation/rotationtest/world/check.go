@@ -1,0 +1,353 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// The windows that no rule closes. Each is recognised by what happened, and
+// counted apart.
+const (
+	// changedSinceLook: a person changed the store after the agent's last
+	// look at it and before its act.
+	changedSinceLook = "store changed between look and act"
+	// diedSinceProof: a person killed the token after its proof and before
+	// it was written.
+	diedSinceProof = "token died between proof and write"
+	// servedUnseen: a target served the token for a while between two looks.
+	servedUnseen = "served between two looks"
+	// longOutage: something was away for so long that a token ran out.
+	longOutage = "away for longer than the margin before the expiry"
+	// changedBeforeExpiry: a person put an old token back, which ran out
+	// before the next look.
+	changedBeforeExpiry = "old token put back shortly before its expiry"
+	// nobodyKnows: a value of ours that neither journal nor metadata knows.
+	nobodyKnows = "a value of ours that nobody remembers"
+	// deadByHand: a person killed a token, or put a dead one back.
+	deadByHand = "dead by a person's hand until healed"
+)
+
+// cause says which act a check follows.
+type cause struct {
+	// life is the process that acted; nil for a person.
+	life *life
+	what string
+	// target is the key of the target that was written; "" for none.
+	target string
+	api    bool
+	late   bool
+}
+
+// checker holds what is known of the world beside the world itself. The world
+// is locked whenever it is used.
+type checker struct {
+	w      *World
+	broken []string
+	story  []string
+	count  int
+
+	dead     map[string]bool      // by target key: it serves a dead token
+	served   map[int64]time.Time  // when a token was last served at all
+	seen     map[sight]time.Time  // when an agent last read or wrote it somewhere
+	byHand   map[string]time.Time // when a person last changed a target
+	died     map[int64]time.Time  // when a person last killed a token
+	intents  map[*agent]map[string]bool
+	adopted  map[*agent]bool
+	forgot   time.Time // when the journal was last lost or set back
+	hindered time.Duration
+	lastTick time.Time
+	graces   []graceChange
+	issues   int
+	wanted   map[string]bool
+}
+
+// sight is one agent's sight of one token.
+type sight struct {
+	agent *agent
+	token int64
+}
+
+type graceChange struct {
+	at    time.Time
+	grace time.Duration
+}
+
+func (c *checker) init(w *World) {
+	c.w = w
+	c.dead, c.served, c.seen = map[string]bool{}, map[int64]time.Time{}, map[sight]time.Time{}
+	c.byHand, c.died, c.wanted = map[string]time.Time{}, map[int64]time.Time{}, map[string]bool{}
+	c.intents, c.adopted = map[*agent]map[string]bool{}, map[*agent]bool{}
+	c.graces = []graceChange{{grace: schedule.Grace}}
+	c.lastTick = time.Now()
+}
+
+func (w *World) note(format string, args ...any) {
+	w.check.story = append(w.check.story, time.Now().UTC().Format("02 15:04:05 ")+fmt.Sprintf(format, args...))
+}
+
+func (c *checker) breach(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	c.broken = append(c.broken, line)
+	c.w.note("BREACH %s", line)
+}
+
+func (c *checker) window(name string) { c.w.Result.Windows[name]++ }
+
+// event takes an agent's committed events into the story.
+func (c *checker) event(a *agent, e rotation.Event) {
+	if e.Act == rotation.ActIssued {
+		c.issues++
+	}
+	c.w.note("%s: %s %s %s g%d token %d %s %s", a.name, e.Slot+e.Account, e.Act, e.Reason, e.Generation, e.TokenID, e.Target, e.Detail)
+}
+
+func (c *checker) intended(a *agent, label string) {
+	if c.intents[a] == nil {
+		c.intents[a] = map[string]bool{}
+	}
+	c.intents[a][label] = true
+}
+
+// sawServed notes what an agent reads at a target.
+func (c *checker) sawServed(a *agent, ref backends.Ref) {
+	if token, ok := c.w.api.Within(c.w.shop(ref.Backend).store.Peek(ref.Path)); ok {
+		c.seen[sight{a, token.ID}] = time.Now()
+	}
+}
+
+// works reports whether a reader gets through with the token.
+func (c *checker) works(t rotation.Token) bool {
+	for _, l := range c.w.current() {
+		if l.ID == t.ID {
+			return l.Live(time.Now()) && !time.Now().Before(c.w.notYet[t.ID]) && c.w.accountWorks()
+		}
+	}
+	return false
+}
+
+func (w *World) current() []rotation.Token {
+	list, _ := w.api.Tokens(context.Background())
+	return list
+}
+
+func (w *World) accountWorks() bool {
+	list, _ := w.api.Accounts(context.Background())
+	return len(list) > 0 && !list[0].Deactivated && !list[0].Deleted
+}
+
+// after checks promise 1 after an act or a hand: a target that has come to
+// serve a dead token must have come to it in a way that the agent could not
+// have prevented.
+func (c *checker) after(by cause) {
+	now := time.Now()
+	if by.life == nil && by.target != "" {
+		c.byHand[by.target] = now
+	}
+	for _, d := range c.w.slots {
+		for i, t := range d.Targets {
+			c.count++
+			key := t.Key()
+			token, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
+			if !ok {
+				c.dead[key] = false
+				continue
+			}
+			c.served[token.ID] = now
+			if by.target == key && by.life != nil && !by.late {
+				c.seen[sight{by.life.agent, token.ID}] = now
+			}
+			dead := !c.works(token)
+			if dead && !c.dead[key] {
+				c.blame(by, d, i, token)
+			}
+			c.dead[key] = dead
+		}
+	}
+}
+
+// blame decides who made a target serve a dead token.
+func (c *checker) blame(by cause, d rotation.Declared, i int, token rotation.Token) {
+	key := d.Targets[i].Key()
+	expired := token.Expired(time.Now())
+	switch {
+	case by.life == nil:
+		c.window(deadByHand)
+	case expired && time.Since(c.byHand[key]) < 2*rotation.Day:
+		c.window(changedBeforeExpiry)
+	case expired && c.hindered > rotation.Day:
+		c.window(longOutage)
+	case expired:
+		c.breach("promise 1: %s serves %s, which ran out, after %s of hindrance", key, token.Label, c.hindered)
+	case by.target == key && c.died[token.ID].After(by.life.proved[token.ID]):
+		c.window(diedSinceProof)
+	case by.target == key && by.late:
+		c.breach("promise 1: a late write made %s serve the dead %s", key, token.Label)
+	case by.target == key:
+		c.breach("promise 1: %s was written with the dead %s", key, token.Label)
+	case c.byHand[key].After(by.life.looked[key]):
+		c.window(changedSinceLook)
+	default:
+		c.breach("promise 1: %s serves %s, dead by %s", key, token.Label, by.what)
+	}
+}
+
+// revoking checks promises 2, 5 and 6 at the instant of a revocation of a live
+// token.
+func (c *checker) revoking(by *life, victim rotation.Token) {
+	d, ours := c.owner(victim.Label)
+	if !ours {
+		c.breach("promise 5: %s isn't ours and is revoked", victim.Label)
+		return
+	}
+	a := by.agent
+	if !c.intents[a][victim.Label] && !c.adopted[a] {
+		c.breach("promise 6: %s revokes %s, which its journal didn't issue", a.name, victim.Label)
+	}
+	now := time.Now()
+	if seen, ok := c.seen[sight{a, victim.ID}]; ok && seen.After(c.forgot) && now.Sub(seen) < c.grace(seen) {
+		c.breach("promise 2: %s is revoked %s after it was seen served", victim.Label, now.Sub(seen))
+	} else if served, ok := c.served[victim.ID]; ok && now.Sub(served) < c.grace(served) {
+		c.window(servedUnseen)
+	}
+	for _, t := range d.Targets {
+		serves, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
+		if ok && serves.ID != victim.ID && c.works(serves) {
+			continue
+		}
+		if c.byHand[t.Key()].After(by.looked[t.Key()]) || c.died[serves.ID].After(by.looked[t.Key()]) {
+			c.window(changedSinceLook)
+			continue
+		}
+		c.breach("promise 2: %s is revoked while %s serves no other live token", victim.Label, t.Key())
+	}
+}
+
+// grace is the shortest grace that was declared around t.
+func (c *checker) grace(t time.Time) time.Duration {
+	shortest := time.Duration(0)
+	for _, g := range c.graces {
+		if g.at.Before(t.Add(2 * time.Hour)) {
+			shortest = g.grace
+		}
+	}
+	return shortest
+}
+
+// deleting checks promise 5 for deletions.
+func (c *checker) deleting(id int64) {
+	for _, t := range c.w.current() {
+		if _, ours := c.owner(t.Label); t.ID == id && !ours {
+			c.breach("promise 5: %s isn't ours and is deleted", t.Label)
+		}
+	}
+}
+
+// owner finds the slot whose label this is.
+func (c *checker) owner(label string) (rotation.Declared, bool) {
+	for _, d := range c.w.slots {
+		if _, ours := rotation.ParseLabel(label, d.Policy.Token, agentID); ours {
+			return d, true
+		}
+	}
+	return rotation.Declared{}, false
+}
+
+// stateOf is the slot's state as the first agent's journal has it.
+func (c *checker) stateOf(pol rotation.Policy) rotation.SlotState {
+	if len(c.w.agents) == 0 {
+		return rotation.SlotNew
+	}
+	first := c.w.agents[0]
+	rec, err := first.journal.Slot(context.Background(), pol.Slot)
+	if err != nil {
+		return rotation.SlotNew
+	}
+	s := rotation.Describe(rec, rotation.AccountRecord{}, pol)
+	if s.State == rotation.SlotCurrent && len(s.Retired) > 0 {
+		return "retiring"
+	}
+	return s.State
+}
+
+// quiet reports whether every slot has come to rest.
+func (c *checker) quiet() bool {
+	ours := 0
+	for _, t := range c.w.current() {
+		if _, ok := c.owner(t.Label); ok {
+			ours++
+		}
+	}
+	return ours == len(c.w.slots)
+}
+
+// end checks promises 3, 4, 7 and 8 when the world is over, and that there was
+// no runaway.
+func (c *checker) end(first *agent) {
+	for _, d := range c.w.slots {
+		c.settled(d)
+	}
+	c.tracked(first)
+	c.silent(first)
+	if most := 12*len(c.w.slots) + 3*c.w.number; c.issues > most {
+		c.breach("runaway: %d tokens were issued, %d at most were called for", c.issues, most)
+	}
+}
+
+func (c *checker) settled(d rotation.Declared) {
+	var ours []rotation.Token
+	for _, t := range c.w.current() {
+		if _, ok := rotation.ParseLabel(t.Label, d.Policy.Token, agentID); ok {
+			ours = append(ours, t)
+		}
+	}
+	if len(ours) != 1 || !ours[0].Live(time.Now()) {
+		c.breach("promise 3: %s has %d tokens at the end: %v", d.Policy.Slot, len(ours), ours)
+		return
+	}
+	for _, t := range d.Targets {
+		serves, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
+		if !ok || serves.ID != ours[0].ID {
+			c.breach("promise 3: %s doesn't serve %s at the end", t.Key(), ours[0].Label)
+		}
+	}
+}
+
+// tracked: every token that is left is in the journal.
+func (c *checker) tracked(a *agent) {
+	for _, t := range c.w.current() {
+		d, ours := c.owner(t.Label)
+		if !ours {
+			continue
+		}
+		rec, err := a.journal.Slot(context.Background(), d.Policy.Slot)
+		found := false
+		for _, g := range rec.Generations {
+			found = found || g.TokenID == t.ID
+		}
+		if err != nil || !found {
+			c.breach("promise 4: %s is lost track of", t.Label)
+		}
+	}
+}
+
+// silent: no part of a token stands in anything that was written.
+func (c *checker) silent(a *agent) {
+	written := append(a.journal.Dump(), strings.Join(c.story, "\n")...)
+	for _, s := range c.w.shops {
+		for _, d := range c.w.slots {
+			value := s.store.Peek(path + "/" + d.Policy.Token).Reveal()
+			for at := 0; at+12 <= len(value); at += 12 {
+				if part := value[at : at+12]; strings.HasPrefix(part, "ey") && bytes.Contains(written, []byte(part)) {
+					c.breach("promise 7: a part of a token was written")
+					return
+				}
+			}
+		}
+	}
+}
