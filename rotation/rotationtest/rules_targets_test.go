@@ -115,7 +115,7 @@ func TestRuleOursByFingerprint(t *testing.T) {
 		rotate(t, l)
 		l.Run(6 * rotation.Day) // g1 is deleted by now
 		l.DeadAllowed = true
-		l.Stores[0].Overwrite(rotationtest.LabPath, old)
+		l.Stores[0].Overwrite(rotationtest.LabPath, secret.New(old.Reveal()+"\n")) // not the payload that was sent
 		l.Restart()
 		l.Run(time.Minute)
 		seen := l.Told(rotation.ActSeen)
@@ -135,9 +135,9 @@ func TestRuleOursByRememberedPayload(t *testing.T) {
 		settle(t, l, 1)
 		l.Restart()
 		settle(t, l, 1)
-		if written := l.Stores[0].Written(rotationtest.LabPath); written != 1 {
-			t.Errorf("written %d times, want once", written)
-		}
+		wantKnown(t, l, 1)
+		rotate(t, l)
+		wantServed(t, l, 2)
 	}, bare)
 }
 
@@ -147,10 +147,20 @@ func TestRuleOursByMetadata(t *testing.T) {
 		l.Journal.Restore(rotationtest.NewMemory())
 		l.Restart()
 		settle(t, l, 1)
-		if written := l.Stores[0].Written(rotationtest.LabPath); written != 1 {
-			t.Errorf("written %d times, want once", written)
-		}
+		wantKnown(t, l, 1)
 	}, lossyStore())
+}
+
+// wantKnown: the first target was written once, and is known to serve that
+// generation.
+func wantKnown(t *testing.T, l *rotationtest.Lab, number uint64) {
+	t.Helper()
+	if written := l.Stores[0].Written(rotationtest.LabPath); written != 1 {
+		t.Errorf("written %d times, want once", written)
+	}
+	if seen := l.Record().Targets[l.Slot.Targets[0].Key()]; seen.State != rotation.InStep || seen.Serves != number {
+		t.Errorf("the target is %s (%s) and serves g%d, want g%d", seen.State, seen.Reason, seen.Serves, number)
+	}
 }
 
 // otherToken puts a token of the account that a person made at store i.
@@ -233,14 +243,14 @@ func TestRuleForeignValue(t *testing.T) {
 				if state := l.Record().Targets[l.Slot.Targets[0].Key()].State; state != rotation.Foreign {
 					t.Errorf("its state is %s", state)
 				}
-			})
+			}, tokenStore(mem.LikeVault()), tokenStore(mem.LikeFile()))
 		})
 		t.Run("take over: "+name, func(t *testing.T) {
 			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 				l.Slot.Policy.Targets[0].TakeOver = true
 				put(l)
 				settle(t, l, 1)
-			})
+			}, tokenStore(mem.LikeVault()), tokenStore(mem.LikeFile()))
 		})
 	}
 }
@@ -256,7 +266,7 @@ func TestRuleOnlyThisAccountsTokensAreTried(t *testing.T) {
 				t.Error("a value that doesn't name this account was sent to the API")
 			}
 		}
-	})
+	}, tokenStore(mem.LikeVault()))
 }
 
 func TestRuleForeignValueHoldsEveryRetiredToken(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	count = flag.Uint64("world-count", 0, "how many worlds to play; 0 is 500, or 100 with -short")
+	count = flag.Uint64("world-count", 0, "how many worlds to play; 0 is 500, or 100 with -short or -race")
 	seed  = flag.Uint64("world-seed", 0, "play the world of this seed alone and tell its story; 0 plays many")
 )
 
@@ -77,7 +77,7 @@ func TestWorlds(t *testing.T) {
 	}
 	most := *count
 	switch {
-	case most == 0 && testing.Short():
+	case most == 0 && (testing.Short() || underRace):
 		most = 100
 	case most == 0:
 		most = 500
