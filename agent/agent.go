@@ -98,6 +98,7 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 		}
 	}()
 	d := opt.Declaration
+	a.opt.Declaration = nil // of ten thousand slots it is megabytes
 	process := newProcess()
 	a.metrics = metrics.New(metrics.Options{Version: opt.Version, Status: a.Status, Log: a.log})
 	a.journal, err = journal.Open(ctx, d.State.SQLite, journal.Options{Process: process, Now: a.pace.Now})

@@ -17,8 +17,10 @@ import (
 // the old one is closed when its last pass has ended.
 type declared struct {
 	// edition counts the loads of one process.
-	edition     uint64
-	declaration *config.Declaration
+	edition uint64
+	// process is what the declaration says of the process. The rest of it is
+	// in the fields below, and isn't kept twice.
+	process process
 	// policies are the slots, in the order of the declaration; targets and
 	// the numbers in slots follow that.
 	policies []rotation.Policy
@@ -29,10 +31,17 @@ type declared struct {
 	passes sync.WaitGroup
 }
 
+// process is the part of a declaration that can't change while it runs.
+type process struct {
+	agent     config.Agent
+	state     config.State
+	qualytics config.Qualytics
+}
+
 // open opens the backends of a declaration. When one can't be opened, those
 // before it are closed again.
 func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declared, error) {
-	w := &declared{declaration: d, policies: d.Policies()}
+	w := &declared{process: process{d.Agent, d.State, d.Qualytics}, policies: d.Policies()}
 	w.targets = make([][]*backends.Target, 0, len(w.policies))
 	w.slots = make(map[string]int, len(w.policies))
 	byName := map[string]backends.Backend{}

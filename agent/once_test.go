@@ -166,3 +166,24 @@ func TestOnceWithoutAJournal(t *testing.T) {
 		}
 	})
 }
+
+// A thousand new accounts don't take a list of all accounts each: what the API
+// said when it made one is enough.
+func TestOnceListsAccountsSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, manySlots(120, 1))
+		a := w.agent()
+		sum, err := a.Once(t.Context())
+		if err != nil || sum.Settled != 120 {
+			t.Fatalf("Once = %+v, %v", sum, err)
+		}
+		calls := w.api.Calls()
+		if calls["POST /users"] != 120 || calls["POST /user-tokens"] != 120 || calls["GET /users/me"] != 120 {
+			t.Errorf("120 accounts of one slot took %v", calls)
+		}
+		if calls["GET /users"] > 2 || calls["GET /user-tokens/service"] > 1 {
+			t.Errorf("120 accounts of one slot took %d lists of accounts and %d of tokens",
+				calls["GET /users"], calls["GET /user-tokens/service"])
+		}
+	})
+}

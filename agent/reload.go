@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/handover-agent/handover/agent/config"
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -48,7 +47,7 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 		return nil, err
 	}
 	old := a.current()
-	if err := sameProcess(old.declaration, next); err != nil {
+	if err := sameProcess(old.process, process{next.Agent, next.State, next.Qualytics}); err != nil {
 		return nil, err
 	}
 	fresh, err := open(ctx, next, a.log)
@@ -59,9 +58,6 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	a.mu.Lock()
 	a.declared, a.loadedAt, a.reload = fresh, a.pace.Now(), true
 	a.mu.Unlock()
-	for _, w := range next.Warnings {
-		a.log.Warn("declaration reloaded with a doubt", "warning", w.String())
-	}
 	for _, line := range Changes(old.policies, fresh.policies) {
 		a.log.Info("declaration changed", "change", line)
 	}
@@ -69,18 +65,19 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	return old, nil
 }
 
-// sameProcess refuses what can't change while the process runs.
-func sameProcess(old, next *config.Declaration) error {
+// sameProcess refuses what can't change while the process runs. How often to look
+// can.
+func sameProcess(old, next process) error {
 	var fixed []string
 	for _, f := range []struct {
 		key       string
 		old, next any
 	}{
-		{"agent.id", old.Agent.ID, next.Agent.ID},
-		{"agent.listen", old.Agent.Listen, next.Agent.Listen},
-		{"agent.socket", old.Agent.Socket, next.Agent.Socket},
-		{"state", old.State, next.State},
-		{"qualytics", old.Qualytics, next.Qualytics},
+		{"agent.id", old.agent.ID, next.agent.ID},
+		{"agent.listen", old.agent.Listen, next.agent.Listen},
+		{"agent.socket", old.agent.Socket, next.agent.Socket},
+		{"state", old.state, next.state},
+		{"qualytics", old.qualytics, next.qualytics},
 	} {
 		if !reflect.DeepEqual(f.old, f.next) {
 			fixed = append(fixed, f.key)

@@ -28,18 +28,18 @@ const (
 // Run fails when an address is taken, and when the journal can't be used any
 // more. It may be called once.
 func (a *Agent) Run(ctx context.Context) error {
-	d := a.current().declaration
-	listener, err := net.Listen("tcp", d.Agent.Listen)
+	d := a.current().process
+	listener, err := net.Listen("tcp", d.agent.Listen)
 	if err != nil {
 		return fmt.Errorf("serve health, metrics and page: %w; agent.listen in the declaration names the address", err)
 	}
-	socket, err := control.Listen(d.Agent.Socket, a, a.log)
+	socket, err := control.Listen(d.agent.Socket, a, a.log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	a.address.Store(listener.Addr().String())
-	a.log.Info("agent started", "agent", d.Agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
-		"listen", listener.Addr().String(), "socket", d.Agent.Socket, "journal", d.State.SQLite)
+	a.log.Info("agent started", "agent", d.agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
+		"listen", listener.Addr().String(), "socket", d.agent.Socket, "journal", d.state.SQLite)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
 	group.Go(func() error { return socket.Serve(ctx) })
@@ -98,7 +98,7 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 	d, loadedAt, loadErr, reasons := a.declared, a.loadedAt, a.loadErr, maps.Clone(a.reasons)
 	unread := maps.Clone(a.unread)
 	a.mu.Unlock()
-	doc, err := report.Build(ctx, report.Source{Agent: d.declaration.Agent.ID, Version: a.opt.Version,
+	doc, err := report.Build(ctx, report.Source{Agent: d.process.agent.ID, Version: a.opt.Version,
 		Journal: a.journal, Policies: d.policies}, a.client.Now())
 	if err != nil {
 		return doc, err

@@ -109,7 +109,7 @@ func TestRunServes(t *testing.T) {
 	if _, err := net.Dial("tcp", a.Address()); err == nil {
 		t.Error("somebody answers after the end")
 	}
-	if _, err := os.Stat(a.current().declaration.Agent.Socket); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(a.current().process.agent.Socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the control socket is there after the end (%v)", err)
 	}
 }

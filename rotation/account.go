@@ -108,7 +108,7 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 		after = second
 	}
 	for {
-		list, err := e.accounts.get(ctx, after, e.accountChanges.Load())
+		list, err := e.accounts.get(ctx, after, e.accountChange(pol.AccountID))
 		if err != nil {
 			e.hold(err, true)
 			return AccountSeen{At: e.issuer.Now(), RetryAt: e.heldUntil()}, ctx.Err()
@@ -172,7 +172,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 		}
 	}
 	made, err := e.issuer.CreateAccount(ctx, pol.Account)
-	e.accountChanges.Store(e.mutations.Add(1))
+	e.accountChanged(pol.AccountID)
 	if err == nil && made.ID != pol.AccountID {
 		err = &APIError{Call: "create account", Kind: ErrRefused,
 			Err: fmt.Errorf("the id %q was made of the name %q, %q was expected; choose a plainer name",
@@ -184,12 +184,29 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 	rec.UserID, rec.Created, rec.Intended, rec.Applied = made.UserID, true, false, pol.Account.key()
 	rec.Refused = false
 	rec.Attempts, rec.RetryAt = 0, time.Time{}
-	return false, e.commitAccount(ctx, rec, Event{Act: ActCreatedAccount})
+	// It is there: the answer said so, and no list is asked for to hear it again.
+	return true, e.commitAccount(ctx, rec, Event{Act: ActCreatedAccount})
+}
+
+// accountChanged says that an account was changed: lists asked for before aren't
+// shown to its slots any more. Those of other accounts may go on with them.
+func (e *Engine) accountChanged(id string) {
+	seq := e.mutations.Add(1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accountChanges[id] = seq
+}
+
+// accountChange is Engine.mutations after the last change to an account.
+func (e *Engine) accountChange(id string) uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.accountChanges[id]
 }
 
 func (e *Engine) updateAccount(ctx context.Context, rec *AccountRecord, pol *Policy) (bool, error) {
 	err := e.issuer.UpdateAccount(ctx, rec.UserID, pol.Account)
-	e.accountChanges.Store(e.mutations.Add(1))
+	e.accountChanged(pol.AccountID)
 	if err != nil {
 		return true, e.accountFailed(ctx, rec, pol, err)
 	}

@@ -55,7 +55,7 @@ func (w *work) issue(ctx context.Context, a Issue) {
 	default: // nothing was minted
 		w.unpost(intent.Generation, before, again)
 		if errors.Is(err, ErrMissing) { // the account was taken away
-			w.e.accountChanges.Store(w.e.mutations.Load())
+			w.e.accountChanged(w.pol.AccountID)
 			w.mu.Lock()
 			w.obs.Account = nil
 			w.mu.Unlock()

@@ -64,19 +64,19 @@ type Engine struct {
 	// mutations counts the changes made to the API: a list asked for before
 	// a change is not shown to the slot that made it.
 	mutations atomic.Uint64
-	// accountChanges is mutations after the last change to an account.
-	accountChanges atomic.Uint64
 
-	mu     sync.Mutex
-	memory map[string]*memory
-	held   Held
-	holds  int // failures one after the other behind held
+	mu sync.Mutex
+	// accountChanges is mutations after the last change to each account.
+	accountChanges map[string]uint64
+	memory         map[string]*memory
+	held           Held
+	holds          int // failures one after the other behind held
 }
 
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
 	e := &Engine{issuer: o.Issuer, journal: o.Journal, process: o.Process, log: o.Log,
-		onEvent: o.OnEvent, timeout: o.Timeout, inTurn: o.InTurn, memory: map[string]*memory{}}
+		onEvent: o.OnEvent, timeout: o.Timeout, inTurn: o.InTurn, memory: map[string]*memory{}, accountChanges: map[string]uint64{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

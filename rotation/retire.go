@@ -78,7 +78,7 @@ func (n *pass) retireMissing(g *Generation) {
 // retireLive brings a live token of ours to its end, and not a step further
 // than its targets allow.
 func (n *pass) retireLive(g *Generation, listed *Token) {
-	n.at(g.Expires)
+	n.at(listed.Expires)
 	if n.stillServed(g) {
 		if g.State != Waiting {
 			n.note(Move{Generation: g.Number, To: Waiting, Reason: StillServed})

@@ -3,7 +3,9 @@ package file_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,7 +42,7 @@ func torn(text string) string {
 // TestReadersNeverMiss: while a target is replaced more than a thousand times,
 // readers without any knowledge of the driver open and read it without pause.
 func TestReadersNeverMiss(t *testing.T) {
-	puts := 1500
+	puts := int64(1500)
 	if testing.Short() {
 		puts = 150
 	}
@@ -51,34 +53,52 @@ func TestReadersNeverMiss(t *testing.T) {
 			put(t, b, ref, wholePayload(0).Reveal())
 			ctx, stop := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
-			var reads atomic.Int64
+			r := reader{name: filepath.Join(dir, "q/a.env"), folder: sink == file.SinkDirectory}
 			for range 2 {
-				wg.Go(func() { reads.Add(spin(ctx, t, filepath.Join(dir, "q/a.env"))) })
+				wg.Go(func() { r.spin(ctx, t) })
 			}
 			for n := range puts {
-				put(t, b, ref, wholePayload(n+1).Reveal())
+				r.begun.Store(n + 1)
+				put(t, b, ref, wholePayload(int(n+1)).Reveal())
+				r.done.Store(n + 1)
 			}
 			stop()
 			wg.Wait()
-			t.Logf("%d puts, %d reads", puts, reads.Load())
+			t.Logf("%d puts, %d reads, %d of them slept through two puts", puts, r.reads.Load(), r.slept.Load())
 		})
 	}
 }
 
-// spin reads until ctx is done, at least once, and returns how often.
-func spin(ctx context.Context, t *testing.T, name string) int64 {
-	for n := int64(1); ; n++ {
-		text, err := os.ReadFile(name)
-		if err != nil {
+// reader reads while somebody else puts.
+type reader struct {
+	name         string
+	folder       bool         // name leads through a link to a folder
+	begun, done  atomic.Int64 // the number of the last put
+	reads, slept atomic.Int64
+}
+
+// spin reads until ctx is done, at least once. A reader that has followed the
+// link to a folder finds nothing there if it then sleeps until a second put
+// comes to its end: that one removes the folder.
+func (r *reader) spin(ctx context.Context, t *testing.T) {
+	for {
+		before := r.done.Load()
+		text, err := os.ReadFile(r.name)
+		r.reads.Add(1)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && r.folder && r.begun.Load()-before >= 2:
+			r.slept.Add(1)
+		case err != nil:
 			t.Errorf("a reader: %v", err)
-			return n
-		}
-		if wrong := torn(string(text)); wrong != "" {
-			t.Errorf("a reader found a value, and %s", wrong)
-			return n
+			return
+		default:
+			if wrong := torn(string(text)); wrong != "" {
+				t.Errorf("a reader found a value, and %s", wrong)
+				return
+			}
 		}
 		if ctx.Err() != nil {
-			return n
+			return
 		}
 	}
 }

@@ -74,6 +74,7 @@ func logWarnings(log *slog.Logger, d *config.Declaration) {
 }
 
 func (a *app) runAgent(ctx context.Context) (err error) {
+	a.collectEarly()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)

@@ -101,6 +101,8 @@ func (c *checker) window(name string) { c.w.Result.Windows[name]++ }
 
 // event takes an agent's committed events into the story.
 func (c *checker) event(a *agent, e rotation.Event) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
 	if e.Act == rotation.ActIssued {
 		c.issues++
 	}
