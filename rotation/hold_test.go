@@ -83,6 +83,22 @@ func TestHoldGrowsAndEnds(t *testing.T) {
 	})
 }
 
+// TestHoldIsNotEndedByAListAtHand: only an answer of the API ends it.
+func TestHoldIsNotEndedByAListAtHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New(Options{Issuer: clockIssuer{}, Process: "p"})
+		e.tokens.last = &snapshot[[]Token]{at: time.Now()}
+		e.hold(&APIError{Call: "POST /x", Status: 403, Kind: ErrUnauthorized}, false)
+		before := e.Held()
+		pol := testPolicy(one)
+		w := &work{e: e, pol: &pol, mem: e.memoryOf(pol.Slot)}
+		w.lookTokens(t.Context(), LookTokens{})
+		if w.obs.Tokens == nil || e.Held() != before {
+			t.Errorf("the list at hand: %+v; held: %+v, before %+v", w.obs.Tokens, e.Held(), before)
+		}
+	})
+}
+
 func TestLingering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())

@@ -80,6 +80,11 @@ func TestNextRetiresByWhatTheListTells(t *testing.T) {
 			s.listed(101).Expires = s.now
 			s.obs.Targets[two] = TargetSeen{At: s.now, Failed: TargetUnreachable, RetryAt: s.now.Add(time.Second)}
 		}, want: []Action{Revoke{Generation: 1}}},
+		{name: "unclaimed, revoked by others, and expired", set: in(Unclaimed, func(s *scene) {
+			s.listed(101).Active, s.listed(101).Expires = false, s.now
+		}), want: move(Observing, TokenExpired)},
+		{name: "unclaimed, and it expired", set: in(Unclaimed, func(s *scene) { s.listed(101).Expires = s.now }),
+			want: []Action{Revoke{Generation: 1}}},
 		{name: "it failed just now", set: over(func(s *scene) { s.g(1).RetryAt = s.now.Add(time.Second) }), reason: BackOff, until: time.Second},
 		{name: "it lost our label", set: over(func(s *scene) { s.listed(101).Label = "mine now" }),
 			want: []Action{Miss{Generation: 1, At: newScene().now}}},

@@ -165,21 +165,41 @@ func (b *backend) get(ctx context.Context, ref backends.Ref, at backends.Stage) 
 		return backends.Item{}, rootError(err)
 	}
 	defer done(root)
-	name := spot.path
+	var payload secret.Value
 	switch at {
 	case backends.Previous:
-		if name, err = previousPath(root, spot); err != nil {
-			return backends.Item{}, err
+		var name string
+		if name, err = previousPath(root, spot); err == nil {
+			payload, err = readPayload(root, name)
 		}
 	case backends.Pending:
-		return backends.Item{}, fs.ErrNotExist
+		err = fs.ErrNotExist
+	default:
+		payload, err = readCurrent(root, spot)
 	}
-	payload, err := readPayload(root, name)
 	if err != nil {
 		return backends.Item{}, err
 	}
 	meta, err := noted(root, spot.path, payload.Fingerprint())
 	return backends.Item{Payload: payload, Meta: meta}, err
+}
+
+// readCurrent reads what stands at a place. Between the steps from the link to
+// the file in its folder, other processes may deliver twice, and the second
+// delivery removes that folder. Then the link has moved, and is followed again:
+// only where it stands still is nothing there.
+func readCurrent(root *os.Root, at spot) (secret.Value, error) {
+	link := path.Join(at.folder, dataName)
+	for {
+		before, _ := root.Readlink(link)
+		payload, err := readPayload(root, at.path)
+		if at.sink != SinkDirectory || !errors.Is(err, fs.ErrNotExist) {
+			return payload, err
+		}
+		if after, moved := root.Readlink(link); moved != nil || after == before {
+			return payload, err
+		}
+	}
 }
 
 // readPayload reads one regular file. It never waits for a writer, as opening a

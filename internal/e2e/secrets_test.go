@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,20 +204,39 @@ func TestNothingTellsASecret(t *testing.T) {
 	s.noTraces("log", "events", "page /metrics", "page /api/v1/status", "page /", "journal state.db", "journal state.db-wal", "end")
 }
 
+// resumeAll plays the person whom a refused slot or account waits for.
+func resumeAll(ctx context.Context, running *inprocess.Agent, refused <-chan string) {
+	for {
+		select {
+		case slot := <-refused:
+			_, _ = running.Submit(ctx, []rotation.Request{{Kind: rotation.RequestResume, Slot: slot, Actor: "the test"}})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // runGossip runs the agent in this process until enough has happened, and keeps
 // all that it says.
 func (s *site) runGossip(t *testing.T, d *config.Declaration, enough func() (bool, string)) {
 	t.Helper()
-	log, events := &output{}, &output{}
+	log, events, refused := &output{}, &output{}, make(chan string, 100)
 	running, err := inprocess.New(t.Context(), inprocess.Options{Declaration: d, Version: "test",
-		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
-		OnEvent: func(e rotation.Event) { fmt.Fprintf(events, "%+v %#v\n", e, e) }})
+		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
+		OnEvent: func(e rotation.Event) {
+			fmt.Fprintf(events, "%+v %#v\n", e, e)
+			if e.Reason == rotation.IssueRefused || e.Reason == rotation.AccountRefused {
+				refused <- cmp.Or(e.Slot, d.Policies()[0].Slot)
+			}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- running.Run(ctx) }()
+	var person sync.WaitGroup
+	person.Go(func() { resumeAll(ctx, running, refused) })
 	await(t, 2*patience, "every act, and many quotations", func() (bool, string) {
 		done, stands := enough()
 		for _, act := range []rotation.Act{rotation.ActIssued, rotation.ActDeleted, rotation.ActDeliverFailed} {
@@ -228,6 +249,7 @@ func (s *site) runGossip(t *testing.T, d *config.Declaration, enough func() (boo
 	pages.keepPages()
 	s.keepJournal()
 	stop()
+	person.Wait()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

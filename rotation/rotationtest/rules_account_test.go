@@ -194,6 +194,23 @@ func TestRuleDeletedAccountIsMadeAgainWhenAsked(t *testing.T) {
 	})
 }
 
+func TestRuleAnIssueThatMissesItsAccountAsksForIt(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Slot.Policy.DriftCheck = 30 * rotation.Day // nobody asks for the accounts by himself
+		settle(t, l, 1)
+		l.Pass()
+		l.DeadAllowed = true
+		l.API.SetAccount(l.Slot.Policy.AccountID, func(a *rotation.Account) { a.Deleted = true })
+		rotate(t, l)
+		if why := l.Pass().Account.Blocked; why != rotation.AccountGone {
+			t.Errorf("blocked: %q", why)
+		}
+		if posts := l.Script.Counted("issue"); posts != 2 {
+			t.Errorf("%d posts, want the one of before and one that met a 404", posts)
+		}
+	})
+}
+
 func TestRuleTokensThatWentWithTheirAccountAreNoReasonToIssue(t *testing.T) {
 	for name, take := range map[string]func(l *rotationtest.Lab, id int64){
 		"revoked with it": func(l *rotationtest.Lab, id int64) { l.API.ChangeToken(id, revoked) },

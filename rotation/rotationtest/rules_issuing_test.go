@@ -275,6 +275,25 @@ func TestRuleUnreachableIsNotAbsent(t *testing.T) {
 	})
 }
 
+func TestRuleOneThatWasNotReadMayHaveTheValue(t *testing.T) {
+	for i := range 2 { // their drift checks don't fall on one time
+		t.Run(fmt.Sprintf("store%d has it", i+1), func(t *testing.T) {
+			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+				settle(t, l, 1)
+				l.Stores[1-i].Delete(rotationtest.LabPath)
+				l.Stores[i].SetDown(true)
+				l.Run(10 * rotation.Day)
+				if lost := l.Told(rotation.ActLost); len(lost) != 0 {
+					t.Errorf("told: %+v", lost)
+				}
+				l.Stores[i].SetDown(false)
+				l.Run(10 * time.Minute)
+				wantServed(t, l, 1)
+			})
+		})
+	}
+}
+
 func TestRuleValueFromMemory(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		before(l, "issue", func(string) { l.Stores[0].SetDown(true) })

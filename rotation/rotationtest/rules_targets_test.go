@@ -269,6 +269,19 @@ func TestRuleOnlyThisAccountsTokensAreTried(t *testing.T) {
 	}, tokenStore(mem.LikeVault()))
 }
 
+func TestRuleForeignIsNoPlaceToDeliverTo(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		overwrite(l, "somebody's password")
+		l.Run(10 * rotation.Day)
+		if posts := l.Script.Counted("issue"); posts != 0 {
+			t.Errorf("%d posts of a token that no target would take", posts)
+		}
+		if why := reason(t, l); why != rotation.NoTargetReady {
+			t.Errorf("waits for %q", why)
+		}
+	}, tokenStore(mem.LikeVault()))
+}
+
 func TestRuleForeignValueHoldsEveryRetiredToken(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		settle(t, l, 1)
@@ -337,6 +350,27 @@ func TestRuleOneBadTargetDelaysNoOther(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRuleAFailedReadWaitsForItsTime(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.Stores[0].SetDown(true)
+		l.Restart()
+		l.Run(time.Hour)
+		reads := l.Script.Counted("get store1")
+		for range 20 { // whatever else a pass is for
+			l.Pass()
+		}
+		if again := l.Script.Counted("get store1") - reads; again > 1 {
+			t.Errorf("read %d times at one instant", again)
+		}
+		l.Request(rotation.RequestResume) // a person who says go on means now
+		l.Pass()
+		if again := l.Script.Counted("get store1") - reads; again == 0 {
+			t.Error("not read again when a person asked")
+		}
+	})
 }
 
 func TestRuleOnlyDeclaredSlotsAreTouched(t *testing.T) {
