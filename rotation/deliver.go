@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/handover-agent/handover/backends"
 )
 
 // targets is the delivering machine, one for each target: behind → current; or
@@ -24,6 +26,9 @@ func (n *pass) targets() {
 		if !ok {
 			continue
 		}
+		if n.disputed(s.Meta) {
+			continue
+		}
 		want := rec.seen(s, n.rec, t, n.now)
 		if !known || want.differs(rec) {
 			n.note(See{Target: t.Key, Serving: s})
@@ -33,6 +38,15 @@ func (n *pass) targets() {
 			n.deliver(t.Key, rec, current)
 		}
 	}
+}
+
+// disputed reports whether another target's metadata, to be committed now, gives
+// the same number to another token: the first one is believed.
+func (n *pass) disputed(m backends.Meta) bool {
+	return slices.ContainsFunc(n.notes, func(a Action) bool {
+		see, ok := a.(See)
+		return ok && !m.IsZero() && see.Serving.Meta.Generation == m.Generation && see.Serving.Meta != m
+	})
 }
 
 // readingDue reports whether a target has to be read now, and if not, when.

@@ -82,8 +82,8 @@ func (r *Record) see(a See, t TargetPolicy, now time.Time) Event {
 	}
 	if g := r.generation(a.Serving.Generation); g != nil {
 		event.TokenID, event.Fingerprint = g.TokenID, g.Fingerprint
-		if g.Fingerprint == "" {
-			g.Fingerprint = a.Serving.Meta.Token
+		if m := a.Serving.Meta; g.Fingerprint == "" && g.TokenID == m.TokenID {
+			g.Fingerprint = m.Token
 		}
 	}
 	if a.Serving.Other != "" {

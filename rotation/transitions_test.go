@@ -139,6 +139,14 @@ func TestDeliveringTransitions(t *testing.T) {
 			return r.Targets[one].Attempts == 0 && r.Targets[one].RetryAt.Equal(later.Add(time.Hour))
 		}},
 		{"forgot", func(*scene) {}, func(r *Record) Event { return r.forget(Forget{Target: two}) }, ActForgotTarget, func(r *Record) bool { return len(r.Targets) == 1 }},
+		{"seen with metadata of a listed one", func(s *scene) { s.g(1).Fingerprint = "" }, func(r *Record) Event {
+			return r.see(See{Target: one, Serving: Serving{Kind: Ours, Generation: 1,
+				Meta: backends.Meta{Generation: 1, TokenID: 101, Token: "f"}}}, TargetPolicy{Key: one}, later)
+		}, ActSeen, func(r *Record) bool { return r.generation(1).Fingerprint == "f" }},
+		{"seen with metadata of another token of that number", func(s *scene) { s.g(1).Fingerprint = "" }, func(r *Record) Event {
+			return r.see(See{Target: one, Serving: Serving{Kind: Ours, Generation: 1,
+				Meta: backends.Meta{Generation: 1, TokenID: 900, Token: "f"}}}, TargetPolicy{Key: one}, later)
+		}, ActSeen, func(r *Record) bool { return r.generation(1).Fingerprint == "" }},
 		{"seen with metadata of a deleted one", func(*scene) {}, func(r *Record) Event {
 			return r.see(See{Target: one, Serving: Serving{Kind: Ours, Generation: 7,
 				Meta: backends.Meta{Generation: 7, TokenID: 107, Token: "f"}}}, TargetPolicy{Key: one}, later)
