@@ -34,6 +34,10 @@ func (n *pass) issue() {
 	if len(n.notes) > 0 { // the number must be above all that was seen
 		return
 	}
+	if n.rec.High >= MaxGeneration {
+		n.note(Block{Reason: NumbersUsedUp})
+		return
+	}
 	number := n.rec.High + 1
 	n.note(Intend{Generation: number, Label: Label(n.pol.Token, n.pol.AgentID, number),
 		Reason: why, Request: n.lastRotateRequest()})
@@ -250,14 +254,20 @@ func dueByExpiry(rec *Record, _ *Observation, pol *Policy, now time.Time) Reason
 	return ""
 }
 
-// dueByDeclaration: the token lives a day longer than is declared now.
+// dueByDeclaration: a longer life was asked for than is declared now. What the
+// API gave beyond that is no reason: the next token would live as long. Of a
+// token that was found, only the expiry is known.
 func dueByDeclaration(rec *Record, _ *Observation, pol *Policy, _ time.Time) Reason {
 	g := rec.current()
 	if pol.Schedule.Lifetime == 0 {
 		return ""
 	}
-	longest := time.Duration(pol.Schedule.Days()+1) * Day
-	if g.Expires.IsZero() || g.Expires.Sub(g.IssuedAt) > longest {
+	longest := pol.Schedule.Days()
+	longer := g.Expires.IsZero() || g.Expires.Sub(g.IssuedAt) > time.Duration(longest+1)*Day
+	if g.Days != nil {
+		longer = *g.Days == 0 || *g.Days > longest
+	}
+	if longer {
 		return DeclarationChanged
 	}
 	return ""

@@ -37,15 +37,20 @@ func Label(token, agentID string, generation uint64) string {
 
 func labelPrefix(token, agentID string) string { return fmt.Sprintf("%s.%s.g", token, agentID) }
 
+// MaxGeneration is the highest number of a generation: the largest that every
+// reader of JSON takes whole.
+const MaxGeneration = 1<<53 - 1
+
 // ParseLabel returns the generation in a label of this token and agent, and
-// false for every other text, also for a number with a leading zero or sign.
+// false for every other text, also for a number with a leading zero or sign,
+// or above MaxGeneration.
 func ParseLabel(label, token, agentID string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(label, labelPrefix(token, agentID))
 	if !ok {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || n == 0 || strconv.FormatUint(n, 10) != digits {
+	if err != nil || n == 0 || n > MaxGeneration || strconv.FormatUint(n, 10) != digits {
 		return 0, false
 	}
 	return n, true

@@ -108,6 +108,7 @@ func TestNextDueByAChain(t *testing.T) {
 		set(s)
 		return due(&s.rec, &s.obs, &s.pol, s.now)
 	}
+	asked := func(days int) func(*scene) { return func(s *scene) { s.g(2).Days = &days } }
 	for _, tt := range []struct {
 		name   string
 		set    func(s *scene)
@@ -135,6 +136,11 @@ func TestNextDueByAChain(t *testing.T) {
 		{"lives longer than declared", func(s *scene) { s.pol.Schedule.Lifetime = 20 * Day }, DeclarationChanged, false},
 		{"lives a day longer than declared", func(s *scene) { s.pol.Schedule.Lifetime = 29 * Day }, "", false},
 		{"lives for ever and shouldn't", func(s *scene) { s.g(2).Expires = time.Time{} }, DeclarationChanged, false},
+		{"a longer life was asked for", asked(60), DeclarationChanged, false},
+		{"no end was asked for", asked(0), DeclarationChanged, false},
+		{"the API gave it a longer life than was asked for", func(s *scene) { asked(30)(s); s.g(2).Expires = s.now.Add(300 * Day) }, "", false},
+		{"the API gave it a life without end", func(s *scene) { asked(30)(s); s.g(2).Expires = time.Time{} }, "", false},
+		{"a shorter life was asked for", asked(7), "", false},
 		{"lives shorter than declared", func(s *scene) { s.pol.Schedule.Lifetime = 300 * Day }, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -37,6 +37,8 @@ const (
 	AccountDeactivated Reason = "account_deactivated"
 	AccountRefused     Reason = "account_refused"
 	IssueRefused       Reason = "issue_refused"
+	// NumbersUsedUp: somebody made a label with the highest number there is.
+	NumbersUsedUp Reason = "numbers_used_up"
 )
 
 // Why a target is as it is.

@@ -73,6 +73,9 @@ type Generation struct {
 	// Reason is why it was issued, or how it was found.
 	Reason   Reason    `json:"reason,omitempty"`
 	IssuedAt time.Time `json:"issued_at,omitzero"`
+	// Days is the lifetime that was asked for, as in Order. It is nil when
+	// nobody knows: the token was found.
+	Days *int `json:"days,omitempty"`
 	// Expires is the zero time for never.
 	Expires time.Time `json:"expires,omitzero"`
 	// ProvedAt is our own last use of it, which sets last_used.
@@ -130,7 +133,8 @@ const (
 	InStep TargetState = "current"
 	// Foreign: it holds what isn't ours; on_foreign decides.
 	Foreign TargetState = "foreign"
-	// TargetBlocked: a person is needed; see its reason.
+	// TargetBlocked: it refuses the payload, and a person is needed. It is
+	// tried again with each drift check and each new token.
 	TargetBlocked TargetState = "blocked"
 )
 
@@ -176,6 +180,8 @@ type AccountRecord struct {
 	UserID int64 `json:"user_id"`
 	// Intended: a create may have been sent.
 	Intended bool `json:"intended,omitempty"`
+	// Remake: a person said that it may be made, though it was deleted.
+	Remake bool `json:"remake,omitempty"`
 	// Created: this agent made it.
 	Created bool `json:"created,omitempty"`
 	// Applied is the declaration's role and teams that were last applied.

@@ -137,12 +137,12 @@ func (r *Record) issued(token Issued, s Schedule, now time.Time) Event {
 	}
 	fp := token.Value.Fingerprint()
 	r.add(Generation{Number: intent.Generation, Label: intent.Label, TokenID: token.ID, Fingerprint: fp,
-		State: Live, Claimed: true, Reason: intent.Reason, IssuedAt: now, Expires: token.Expires})
+		State: Live, Claimed: true, Reason: intent.Reason, IssuedAt: now, Days: new(s.Days()), Expires: token.Expires})
 	r.Current, r.Intent, r.Lost, r.Again = intent.Generation, nil, "", ""
 	r.DueAt = drawDueAt(intent.Label, now, token.Expires, s)
 	for key, t := range r.Targets {
 		switch {
-		case t.State == InStep:
+		case t.State == InStep, t.State == TargetBlocked:
 			t.State, t.Reason, t.Since = Behind, TargetOlder, now
 		case t.State == Foreign && t.Reason == TargetHoldsOther: // this issue is what it waited for
 			t.State, t.Since = Behind, now
@@ -248,6 +248,9 @@ func (r *Record) deliverFailed(key string, why Reason, after time.Duration, now 
 		after = backOff(t.Attempts, key)
 	}
 	t.Reason, t.RetryAt = why, now.Add(after)
+	if why == TargetRefused && t.State != TargetBlocked {
+		t.State, t.Since = TargetBlocked, now
+	}
 	r.Targets[key] = t
 	return Event{Act: ActDeliverFailed, Reason: why, Target: key, Generation: r.Current}
 }
@@ -317,6 +320,9 @@ func (r *Record) resume(a Resume) Event {
 		r.Again = Requested
 	}
 	for key, t := range r.Targets {
+		if t.State == TargetBlocked {
+			t.State = Behind
+		}
 		t.Attempts, t.RetryAt = 0, time.Time{}
 		r.Targets[key] = t
 	}

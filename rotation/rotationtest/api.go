@@ -135,6 +135,9 @@ func (a *API) issue(order rotation.Order) apiToken {
 	a.remember()
 	a.lastID++
 	now := a.now()
+	if a.hands.days != nil {
+		order.Days = *a.hands.days
+	}
 	t := apiToken{Token: rotation.Token{ID: a.lastID, Label: order.Label, UserID: order.UserID,
 		AccountID: order.AccountID, Active: true, Created: now}, value: mint(order.AccountID, a.lastID)}
 	if order.Days > 0 {

@@ -16,6 +16,7 @@ type hands struct {
 	lag        time.Duration
 	validAfter time.Duration
 	refusal    error
+	days       *int
 	past       []pastList
 }
 
@@ -48,6 +49,14 @@ func (a *API) SetClock(ahead time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hands.ahead = ahead
+}
+
+// SetDays gives every new token a life of that many days, whatever is ordered;
+// 0 is never.
+func (a *API) SetDays(days int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hands.days = &days
 }
 
 // SetLag makes lists of tokens show changes only some time after they were

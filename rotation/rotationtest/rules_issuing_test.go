@@ -351,3 +351,32 @@ func TestRuleValueFromTheTargets(t *testing.T) {
 		}, tokenStore(mem.LikeVault()))
 	})
 }
+
+func TestRuleLongerLivesThanAskedForEnd(t *testing.T) {
+	for _, days := range []int{3650, 0} {
+		t.Run(fmt.Sprintf("%d days", days), func(t *testing.T) {
+			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+				l.API.SetDays(days)
+				settle(t, l, 1)
+				l.Run(10 * l.Slot.Policy.Schedule.Every)
+				if n := l.Record().Current; n > 11 {
+					t.Errorf("%d generations in ten rotations", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRuleTheHighestNumberBlocks(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.API.IssueByHand(l.Slot.Policy.AccountID, label(rotation.MaxGeneration), 0)
+		l.API.IssueByHand(l.Slot.Policy.AccountID, label(rotation.MaxGeneration)+"0", 0)
+		rotate(t, l)
+		l.Run(time.Hour)
+		if r := l.Record(); r.Blocked != rotation.NumbersUsedUp || r.Current != 1 || r.High != rotation.MaxGeneration {
+			t.Errorf("blocked %q, current g%d, high g%d", r.Blocked, r.Current, r.High)
+		}
+		wantServed(t, l, 1)
+	})
+}
