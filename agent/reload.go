@@ -31,10 +31,22 @@ func (a *Agent) Reload(ctx context.Context) error {
 		return err
 	}
 	a.wake()
-	if err := old.close(); err != nil {
+	err = old.close()
+	a.forgetLeft(old.policies)
+	if err != nil {
 		a.log.Warn("backends of the old declaration not closed cleanly", "error", err)
 	}
 	return nil
+}
+
+// forgetLeft drops what is in memory of the slots that aren't declared any more.
+// Their last pass has ended.
+func (a *Agent) forgetLeft(old []rotation.Policy) {
+	for _, p := range old {
+		if _, declared := a.current().slots[p.Slot]; !declared {
+			a.engine.Forget(p.Slot)
+		}
+	}
 }
 
 // takeIn puts a fresh declaration in force and returns the one before.

@@ -34,11 +34,16 @@ const (
 // declaration changes. One that others deleted is never made again unasked.
 func nextAccount(rec AccountRecord, listed *Account, spec AccountSpec, listAt, now time.Time) (accountStep, Reason) {
 	gone := listed == nil || listed.Deleted
+	deleted := listed != nil && listed.Deleted
 	switch {
 	case rec.Blocked == AccountRefused && rec.Applied != spec.key():
 		return accountUnblock, DeclarationChanged
 	case rec.Blocked == AccountRefused:
 		return accountWait, AccountRefused
+	case rec.UserID == 0 && deleted && !rec.Remake && rec.Blocked == "":
+		return accountBlock, AccountGone // a journal that was lost doesn't know of it
+	case rec.UserID == 0 && gone && rec.Blocked == AccountGone:
+		return accountWait, AccountGone
 	case rec.UserID == 0 && gone && now.Before(rec.RetryAt):
 		return accountWait, BackOff
 	case rec.UserID == 0 && gone:
@@ -182,7 +187,7 @@ func (e *Engine) createAccount(ctx context.Context, rec *AccountRecord, pol *Pol
 		return true, e.accountFailed(ctx, rec, pol, err)
 	}
 	rec.UserID, rec.Created, rec.Intended, rec.Applied = made.UserID, true, false, pol.Account.key()
-	rec.Refused = false
+	rec.Refused, rec.Remake = false, false
 	rec.Attempts, rec.RetryAt = 0, time.Time{}
 	// It is there: the answer said so, and no list is asked for to hear it again.
 	return true, e.commitAccount(ctx, rec, Event{Act: ActCreatedAccount})
@@ -240,7 +245,7 @@ func (e *Engine) accountFailed(ctx context.Context, rec *AccountRecord, pol *Pol
 
 // resumeAccount applies a person's word that the account may be used or made
 // again.
-func (e *Engine) resumeAccount(ctx context.Context, pol *Policy) error {
+func (e *Engine) resumeAccount(ctx context.Context, pol *Policy, asked Request) error {
 	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
 	if err != nil {
 		return err
@@ -257,14 +262,17 @@ func (e *Engine) resumeAccount(ctx context.Context, pol *Policy) error {
 		rec.Applied, rec.Refused = "", false
 	}
 	if rec.Blocked == AccountGone {
-		rec.UserID, rec.Intended = 0, false
+		rec.UserID, rec.Intended, rec.Remake = 0, false, true
 	}
 	rec.Blocked, rec.MissingAt, rec.Attempts, rec.RetryAt = "", time.Time{}, 0, time.Time{}
-	return e.commitAccount(ctx, &rec, Event{Act: ActAccountResumed})
+	return e.commitAccount(ctx, &rec, asked.tell(Event{Act: ActAccountResumed}))
 }
 
 func (e *Engine) commitAccount(ctx context.Context, rec *AccountRecord, event Event) error {
-	event.At, event.Account, event.Actor = e.issuer.Now(), rec.ID, actorAgent
+	event.At, event.Account = e.issuer.Now(), rec.ID
+	if event.Actor == "" {
+		event.Actor = actorAgent
+	}
 	stored, err := e.journal.CommitAccount(ctx, *rec, event)
 	if err != nil {
 		return err

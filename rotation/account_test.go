@@ -41,6 +41,8 @@ func listed(change func(a *Account)) *Account {
 
 func asListed(*Account) {}
 
+func asDeleted(a *Account) { a.Deleted = true }
+
 func known(change func(r *AccountRecord)) AccountRecord {
 	r := AccountRecord{ID: worldAccount, UserID: 7, Applied: accountSpec.key()}
 	change(&r)
@@ -56,6 +58,10 @@ func TestNextMakesAnAccountAsDeclared(t *testing.T) {
 		{name: "not there, and a create failed just now", rec: AccountRecord{RetryAt: now.Add(1)}, want: accountWait, why: BackOff},
 		{name: "not there, and it may not be made", rec: AccountRecord{Blocked: AccountRefused, Applied: spec.key()}, want: accountWait, why: AccountRefused},
 		{name: "declared otherwise since it was refused", rec: AccountRecord{Blocked: AccountRefused, Applied: "x"}, want: accountUnblock, why: DeclarationChanged},
+		{name: "deleted before this journal began", rec: AccountRecord{}, listed: listed(asDeleted), want: accountBlock, why: AccountGone},
+		{name: "still deleted", rec: AccountRecord{Blocked: AccountGone}, listed: listed(asDeleted), want: accountWait, why: AccountGone},
+		{name: "deleted, and no longer listed", rec: AccountRecord{Blocked: AccountGone}, want: accountWait, why: AccountGone},
+		{name: "deleted, and a person wants it back", rec: AccountRecord{Remake: true}, listed: listed(asDeleted), want: accountCreate},
 		{name: "there already", rec: AccountRecord{}, listed: listed(asListed), want: accountAdopt},
 		{name: "made by a process that crashed", rec: AccountRecord{Intended: true}, listed: listed(asListed), want: accountAdopt},
 		{name: "made again by others", rec: known(func(r *AccountRecord) { r.UserID = 6 }), listed: listed(asListed), want: accountAdopt},

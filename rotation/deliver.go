@@ -34,7 +34,7 @@ func (n *pass) targets() {
 			n.note(See{Target: t.Key, Serving: s})
 			continue
 		}
-		if rec.State == Behind && current != nil && n.rec.Lost == "" {
+		if (rec.State == Behind || rec.State == TargetBlocked) && current != nil && n.rec.Lost == "" {
 			n.deliver(t.Key, rec, current)
 		}
 	}
@@ -51,7 +51,7 @@ func (n *pass) disputed(m backends.Meta) bool {
 
 // readingDue reports whether a target has to be read now, and if not, when.
 func (n *pass) readingDue(key string, rec TargetRecord) bool {
-	if rec.State == Behind || rec.State == TargetBlocked {
+	if rec.State == Behind {
 		if n.rec.current() == nil || n.rec.Lost != "" {
 			return false
 		}
@@ -62,11 +62,15 @@ func (n *pass) readingDue(key string, rec TargetRecord) bool {
 		return true
 	}
 	next := n.obs.Checked[key].Add(spread(n.pol.DriftCheck, key))
-	if n.now.Before(next) {
+	switch {
+	case !n.now.Before(next):
+		return true
+	case rec.State == TargetBlocked:
+		n.wait(delivering, next, rec.Reason)
+	default:
 		n.at(next)
-		return false
 	}
-	return true
+	return false
 }
 
 // serving says what a target serves, as read in this pass; false when that has
@@ -201,8 +205,8 @@ func (r TargetRecord) seen(s Serving, rec *Record, t TargetPolicy, now time.Time
 	if next.State != Behind {
 		next.Attempts, next.RetryAt = 0, time.Time{}
 	}
-	if next.State == r.State && next.State == Behind && r.Attempts > 0 {
-		next.Reason = r.Reason // why the last delivery failed says more
+	if next.State == Behind && r.Attempts > 0 && (r.State == Behind || r.State == TargetBlocked) {
+		next.State, next.Reason = r.State, r.Reason // why the last delivery failed says more
 	}
 	return next
 }

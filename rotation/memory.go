@@ -43,6 +43,14 @@ func (e *Engine) memoryOf(slot string) *memory {
 	return m
 }
 
+// Forget drops what the engine keeps of a slot beside the journal: it isn't
+// declared any more. The slot may be passed over again later.
+func (e *Engine) Forget(slot string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.memory, slot)
+}
+
 // wake makes the maps that a pass writes into. Only the pass over the slot may
 // call it, and rest.
 func (m *memory) wake() {

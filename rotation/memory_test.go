@@ -43,3 +43,12 @@ func TestMemoryRests(t *testing.T) {
 		t.Error("at rest it keeps empty maps")
 	}
 }
+
+func TestForgetDropsWhatASlotLeft(t *testing.T) {
+	e := New(Options{Issuer: clockIssuer{}})
+	e.memoryOf("a").seq, e.memoryOf("b").seq = 7, 8
+	e.Forget("a")
+	if e.memoryOf("a").seq != 0 || e.memoryOf("b").seq != 8 {
+		t.Errorf("after a was forgotten, a has %d and b has %d", e.memoryOf("a").seq, e.memoryOf("b").seq)
+	}
+}

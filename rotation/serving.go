@@ -56,7 +56,7 @@ func (n *pass) identify(key string, r backends.Reading) (Serving, bool) {
 			return n.ours(key, p.Generation), true
 		}
 	}
-	if r.Meta.Slot == n.rec.Slot && r.Meta.Generation > 0 {
+	if g := r.Meta.Generation; r.Meta.Slot == n.rec.Slot && g > 0 && g <= MaxGeneration {
 		s, ours, known := n.identifyByMeta(r.Meta)
 		if !known || ours {
 			return s, known

@@ -262,11 +262,11 @@ func (q Request) tell(event Event) Event {
 }
 
 func (w *work) resume(ctx context.Context, a Resume) {
-	if err := w.e.resumeAccount(ctx, w.pol); err != nil {
+	asked := w.request(a.Request)
+	if err := w.e.resumeAccount(ctx, w.pol, asked); err != nil {
 		w.fail(err)
 		return
 	}
-	asked := w.request(a.Request)
 	w.commit(ctx, func(r *Record) Event { return asked.tell(r.resume(a)) })
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -328,3 +328,30 @@ func TestRuleRoleIsAppliedOnceForEachDeclaration(t *testing.T) {
 		}
 	})
 }
+
+func TestRuleALostJournalDoesNotMakeADeletedAccountAgain(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.DeadAllowed = true
+		l.API.SetAccount(l.Slot.Policy.AccountID, func(a *rotation.Account) { a.Deleted = true })
+		l.Journal.Restore(rotationtest.NewMemory())
+		l.Restart()
+		l.Run(2 * rotation.Day)
+		if outcome := l.Pass(); outcome.Account == nil || outcome.Account.Blocked != rotation.AccountGone {
+			t.Errorf("the account is seen as %+v", outcome.Account)
+		}
+		if made := l.Script.Counted("create account"); made != 1 {
+			t.Fatalf("the account was made %d times", made)
+		}
+		l.Request(rotation.RequestResume)
+		l.Run(time.Minute)
+		if made := l.Script.Counted("create account"); made != 2 {
+			t.Errorf("a person asked for it, and the account was made %d times", made)
+		}
+		for _, e := range l.Told(rotation.ActAccountResumed) {
+			if e.Actor == "agent" {
+				t.Errorf("who resumed it isn't told: %+v", e)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/mem"
 	"github.com/handover-agent/handover/backends/payload"
 	"github.com/handover-agent/handover/backends/secret"
@@ -391,5 +392,30 @@ func TestRuleOnlyDeclaredSlotsAreTouched(t *testing.T) {
 		for _, name := range theirs {
 			t.Errorf("%s was touched", name)
 		}
+	})
+}
+
+func TestRuleARefusedPayloadWaitsForAPerson(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Slot.Policy.DriftCheck = time.Hour
+		key, refusing := l.Slot.Targets[0].Key(), true
+		l.Script.Fault = func(act string) error {
+			if refusing && strings.HasPrefix(act, "put "+key) {
+				return &backends.Error{Op: "put", Ref: l.Slot.Targets[0].Ref, Kind: backends.ErrInvalid}
+			}
+			return nil
+		}
+		l.Run(rotation.Day)
+		if got := l.Record().Targets[key]; got.State != rotation.TargetBlocked || got.Reason != rotation.TargetRefused {
+			t.Errorf("the target is %s (%s)", got.State, got.Reason)
+		}
+		if puts := l.Script.Counted("put " + key); puts < 20 || puts > 30 {
+			t.Errorf("%d puts in a day of hourly drift checks", puts)
+		}
+		wantAt(t, l, 1, 1)
+		refusing = false
+		l.Request(rotation.RequestResume)
+		l.Run(time.Minute)
+		wantServed(t, l, 1)
 	})
 }
