@@ -92,8 +92,7 @@ var reveals = map[string]string{
 	"qualytics/credential.go":     "checks the characters of the agent's own credential",
 	"qualytics/sim":               "knows tokens by their HMAC and answers a mint with the value",
 	"rotation/serving.go":         "reads a token's claims to see which account it names",
-	"rotation/rotationtest":       "finds whose token a payload holds",
-	"rotation/rotationtest/world": "searches what was written for traces",
+	"rotation/rotationtest":       "finds whose token a payload holds, and traces of tokens in what was written",
 	"cmd/handover/sim.go":         "writes the simulator's admin token into a file",
 	"cmd/handover/readers.go":     "plays the consumers of development mode",
 }

@@ -26,7 +26,8 @@ const (
 // the newest stands alone. Of the corrections in the bounds, the one nearest
 // to none is taken: a right local clock stays as it is.
 type clock struct {
-	now func() time.Time
+	// now reads the local clocks, wallNow the wall's alone.
+	now, wallNow func() time.Time
 	// start has a monotonic reading, if now gives one; wall is the same
 	// instant without.
 	start, wall time.Time
@@ -40,12 +41,16 @@ type clock struct {
 
 func newClock(now func() time.Time) *clock {
 	start := now()
-	return &clock{now: now, start: start, wall: start.Round(0).UTC()}
+	return &clock{now: now, wallNow: func() time.Time { return now().Round(0) }, start: start, wall: start.Round(0).UTC()}
 }
 
-// elapsed is the local time since the start. A local clock that is set in
-// between doesn't change it.
-func (k *clock) elapsed() time.Duration { return k.now().Sub(k.start) }
+// elapsed is the local time since the start, by the monotonic clock or by the
+// wall's, whichever is ahead: the monotonic one stands still while the machine
+// is suspended. A wall clock that is set back changes nothing; one that is set
+// ahead counts until the next answer.
+func (k *clock) elapsed() time.Duration {
+	return max(k.now().Sub(k.start), k.wallNow().Sub(k.wall))
+}
 
 // Now is the API's time as estimated, in UTC.
 func (k *clock) Now() time.Time {

@@ -155,3 +155,23 @@ func TestNowIsMonotonic(t *testing.T) {
 		t.Errorf("Now = %v", got)
 	}
 }
+
+// A monotonic clock stands still while the machine is suspended; the wall's goes
+// on. One that is set back is left out.
+func TestClockGoesOnWhileTheMachineIsSuspended(t *testing.T) {
+	for name, tt := range map[string]struct{ monotonic, wall, want time.Duration }{
+		"suspended": {time.Minute, 5 * time.Hour, 5 * time.Hour},
+		"set back":  {time.Hour, -time.Hour, time.Hour},
+		"as ever":   {time.Hour, time.Hour, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{local: start()}
+			k := newClock(w.now)
+			w.local = start().Add(tt.monotonic)
+			k.wallNow = func() time.Time { return start().Add(tt.wall) }
+			if got := k.elapsed(); got != tt.want {
+				t.Errorf("%v have gone by, want %v", got, tt.want)
+			}
+		})
+	}
+}

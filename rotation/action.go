@@ -109,8 +109,12 @@ type (
 	Issue struct{ UserID int64 }
 	// Deliver puts the current token at a target and reads it back.
 	Deliver struct{ Target string }
-	// Revoke kills a retired token.
-	Revoke struct{ Generation uint64 }
+	// Revoke kills a retired token. Expired: it is dead already, whoever
+	// serves it, and has to be revoked before it can be deleted.
+	Revoke struct {
+		Generation uint64
+		Expired    bool
+	}
 	// Delete removes a revoked token for good.
 	Delete struct{ Generation uint64 }
 )

@@ -51,7 +51,7 @@ func (w *work) issue(ctx context.Context, a Issue) {
 		w.postpone(ctx, err, now)
 	case errors.Is(err, ErrRefused):
 		w.unpost(intent.Generation, before, again)
-		w.commit(ctx, func(r *Record) Event { return r.issueFailed(IssueRefused) })
+		w.commit(ctx, func(r *Record) Event { return r.issueFailed(IssueRefused, now.Add(w.pol.DriftCheck)) })
 	default: // nothing was minted
 		w.unpost(intent.Generation, before, again)
 		if errors.Is(err, ErrMissing) { // the account was taken away
@@ -99,6 +99,9 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 		!w.commit(ctx, func(r *Record) Event { return r.sending(a.Target, payload.Fingerprint()) }) {
 		return
 	}
+	if !w.provedJustNow(g.Number) {
+		return
+	}
 	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
 	defer cancel()
 	back, err := target.Deliver(bounded, backends.Item{Payload: payload, Meta: backends.Meta{Slot: w.pol.Slot,
@@ -113,6 +116,35 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.mem.checked[a.Target] = now
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
+}
+
+// provedJustNow reports whether the proof still holds as ground for a deed. A
+// commit or the deed before may have taken long, or the process stood still: the
+// next decision asks for another proof.
+func (w *work) provedJustNow(number uint64) bool {
+	now := w.e.issuer.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.obs.Proofs[number].At) <= lookValid {
+		return true
+	}
+	delete(w.obs.Proofs, number)
+	return false
+}
+
+// lookedJustNow is the same for what the gate saw at the targets. If it is too
+// long ago, everything is looked at again, the list too.
+func (w *work) lookedJustNow() bool {
+	now := w.e.issuer.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.pol.Targets {
+		if now.Sub(w.obs.Targets[t.Key].At) > lookValid {
+			w.obs.Began = now
+			return false
+		}
+	}
+	return true
 }
 
 // sentBefore reports whether the payload was the last one sent to the target.
@@ -143,7 +175,7 @@ func (w *work) deliverFailed(ctx context.Context, key string, err error) {
 // revoke kills a retired token, whose gate was found open just now.
 func (w *work) revoke(ctx context.Context, a Revoke) {
 	g, ok := w.decided(ctx, a.Generation, Revoking)
-	if !ok {
+	if !ok || !a.Expired && !w.lookedJustNow() {
 		return
 	}
 	err := w.e.issuer.Revoke(ctx, g.TokenID)

@@ -214,13 +214,14 @@ type Outcome struct {
 	// last tried: why, and when they are tried again. What the journal tells
 	// of them is older. nil is none.
 	Unread map[string]TargetSeen
+
+	served bool // by every declared target
 }
 
 // Settled reports whether nothing is left to do for now: the current token is
 // served by every target.
 func (o Outcome) Settled() bool {
-	return o.Record.Intent == nil && o.Record.Current != 0 && o.Record.Lost == "" &&
-		o.Record.Blocked == "" && len(o.Record.Targets) > 0 && o.Record.settled()
+	return o.Record.Intent == nil && o.Record.Current != 0 && o.Record.Lost == "" && o.Record.Blocked == "" && o.served
 }
 
 // lastAct is how long an act under way may go on when the pass is told to end:
@@ -272,12 +273,12 @@ func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err()
 		}
-		w.refresh()
-		actions, reason := Next(w.rec, w.obs, slot.Policy, e.issuer.Now())
+		now := w.refresh()
+		actions, reason := Next(w.rec, w.obs, slot.Policy, now)
 		if wait, ok := actions[0].(Wait); ok {
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
-				Unread: w.unreadTargets()}, nil
+				Unread: w.unreadTargets(), served: w.rec.serves(w.pol)}, nil
 		}
 		if err := w.do(acts, actions); err != nil {
 			return Outcome{}, err

@@ -4,7 +4,11 @@ import "time"
 
 // issue is the issuing machine: idle → intended → issued.
 func (n *pass) issue() {
-	if n.rec.Blocked != "" {
+	switch {
+	case n.rec.Blocked == IssueRefused && n.now.Before(n.rec.RetryAt):
+		n.wait(issuing, n.rec.RetryAt, IssueRefused)
+		return
+	case n.rec.Blocked != "" && n.rec.Blocked != IssueRefused:
 		n.wait(issuing, time.Time{}, n.rec.Blocked)
 		return
 	}

@@ -226,8 +226,11 @@ func (n *pass) discover() {
 			n.note(Discover{Token: t, Generation: number})
 		case g.TokenID == 0:
 			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, TokenID: t.ID})
-		case g.State == Gone && g.TokenID == t.ID && !n.obs.Tokens.At.Before(g.GoneAt):
+		case g.State != Gone || n.obs.Tokens.At.Before(g.GoneAt):
+		case g.TokenID == t.ID:
 			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost})
+		default: // another journal used the number again
+			n.note(Discover{Token: t, Generation: number})
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestNextAsksTheGate(t *testing.T) {
 		}), want: []Action{Revoke{Generation: 1}}},
 		{name: "nobody has the value of what is served, and its end has come", set: over(func(s *scene) {
 			s.obs.Proofs[2] = Proof{At: s.now, Result: NoValue}
-			s.rec.Lost, s.rec.Blocked = TokenExpired, IssueRefused
+			s.rec.Lost, s.rec.Blocked, s.rec.RetryAt = TokenExpired, IssueRefused, s.now.Add(Day)
 			s.listed(102).Expires = s.now
 		}), reason: IssueRefused},
 		{name: "a target serves it, by a look of just now", set: elsewhere(two, tokenOne()),
@@ -79,12 +79,15 @@ func TestNextRetiresByWhatTheListTells(t *testing.T) {
 		{name: "it expired, and a target is out of reach", set: func(s *scene) {
 			s.listed(101).Expires = s.now
 			s.obs.Targets[two] = TargetSeen{At: s.now, Failed: TargetUnreachable, RetryAt: s.now.Add(time.Second)}
-		}, want: []Action{Revoke{Generation: 1}}},
+		}, want: []Action{Revoke{Generation: 1, Expired: true}}},
 		{name: "unclaimed, revoked by others, and expired", set: in(Unclaimed, func(s *scene) {
 			s.listed(101).Active, s.listed(101).Expires = false, s.now
 		}), want: move(Observing, TokenExpired)},
 		{name: "unclaimed, and it expired", set: in(Unclaimed, func(s *scene) { s.listed(101).Expires = s.now }),
-			want: []Action{Revoke{Generation: 1}}},
+			want: []Action{Revoke{Generation: 1, Expired: true}}},
+		{name: "it expired by a clock that nobody answered since", set: func(s *scene) {
+			s.listed(101).Expires, s.obs.Tokens.At = s.now, s.now.Add(-time.Second)
+		}, want: []Action{LookTokens{After: newScene().now}}},
 		{name: "it failed just now", set: over(func(s *scene) { s.g(1).RetryAt = s.now.Add(time.Second) }), reason: BackOff, until: time.Second},
 		{name: "it lost our label", set: over(func(s *scene) { s.listed(101).Label = "mine now" }),
 			want: []Action{Miss{Generation: 1, At: newScene().now}}},
@@ -127,7 +130,7 @@ func TestNextObservesAndDeletes(t *testing.T) {
 		}), reason: ObserveRunning},
 		{name: "restored by hand and expired", set: observing(func(s *scene) {
 			s.listed(101).Active, s.listed(101).Expires = true, s.now
-		}), want: []Action{Revoke{Generation: 1}}},
+		}), want: []Action{Revoke{Generation: 1, Expired: true}}},
 		{name: "the decision was journaled before a crash", set: observing(func(s *scene) { s.g(1).State = Deleting }),
 			want: []Action{Delete{Generation: 1}}},
 		{name: "two lists lack it", set: observing(func(s *scene) { s.unlist(101); s.g(1).MissingAt = s.now.Add(-missGap) }),
@@ -176,7 +179,7 @@ func TestNextDoesWhatAPersonSays(t *testing.T) {
 		}
 	}
 	also := func(set func(*scene), more func(*scene)) func(*scene) { return func(s *scene) { set(s); more(s) } }
-	blocked := func(s *scene) { s.rec.Blocked = IssueRefused }
+	blocked := func(s *scene) { s.rec.Blocked, s.rec.RetryAt = IssueRefused, s.now.Add(Day) }
 	unknown := func(s *scene) {
 		s.obs.Tokens.Mine = append(s.obs.Tokens.Mine, Token{ID: 103, Label: label(3), Active: true})
 	}
@@ -194,7 +197,7 @@ func TestNextDoesWhatAPersonSays(t *testing.T) {
 			s.rec.Handled, s.rec.Intent = 1, &Intent{Generation: 3, Label: label(3), RetryAt: s.now.Add(time.Second)}
 		}), reason: BackOff},
 		{name: "rotate is open while its label was taken", set: also(requests(RequestRotate), func(s *scene) {
-			s.rec.Handled, s.rec.Again, s.rec.Blocked = 1, Requested, IssueRefused
+			s.rec.Handled, s.rec.Again, s.rec.Blocked, s.rec.RetryAt = 1, Requested, IssueRefused, s.now.Add(Day)
 		}), reason: IssueRefused},
 		{name: "rotate is issued", set: also(requests(RequestRotate), func(s *scene) { s.rec.Handled = 1 }),
 			want: []Action{CloseRequest{Request: 1, Outcome: "issued generation 2"}}},

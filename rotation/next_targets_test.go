@@ -151,7 +151,7 @@ func TestNextDelivers(t *testing.T) {
 			want: []Action{Read{Target: one}}},
 		{name: "a lost token isn't delivered", set: func(s *scene) {
 			proved(ProvedLive)(s)
-			s.rec.Lost, s.rec.Blocked = ValueLost, IssueRefused
+			s.rec.Lost, s.rec.Blocked, s.rec.RetryAt = ValueLost, IssueRefused, s.now.Add(Day)
 		}, reason: IssueRefused},
 		{name: "a target that left the declaration", set: func(s *scene) { s.pol.Targets = s.pol.Targets[:1] },
 			want: []Action{Forget{Target: two}}},

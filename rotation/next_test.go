@@ -160,6 +160,7 @@ func TestNextIssues(t *testing.T) {
 	listed := func(s *scene) {
 		s.obs.Tokens.Mine = append(s.obs.Tokens.Mine, Token{ID: 103, Label: label(3), Active: true})
 	}
+	refused := func(s *scene) { s.rec.Blocked, s.rec.Again, s.rec.RetryAt = IssueRefused, Age, s.now }
 	ask(t, []question{
 		{name: "an intent is posted", set: func(s *scene) { intent(s) }, want: []Action{Issue{UserID: 7}}},
 		{name: "its back-off first", set: func(s *scene) { intent(s).RetryAt = s.now.Add(time.Second) }, reason: BackOff, until: time.Second},
@@ -182,7 +183,9 @@ func TestNextIssues(t *testing.T) {
 			want: []Action{Burn{TokenID: 103, Claimed: false}}},
 		{name: "a delivery comes first", set: func(s *scene) { intent(s); s.behind(); s.obs.Found[2] = AtHand },
 			want: []Action{Deliver{Target: one}}},
-		{name: "blocked", set: func(s *scene) { intent(s); s.rec.Blocked = IssueRefused }, reason: IssueRefused},
+		{name: "blocked", set: func(s *scene) { intent(s); s.rec.Blocked = RevokedByOthers }, reason: RevokedByOthers},
+		{name: "refused just now", set: func(s *scene) { refused(s); s.rec.RetryAt = s.now.Add(time.Minute) }, reason: IssueRefused, until: time.Minute},
+		{name: "refused some time ago", set: refused, want: []Action{Intend{Generation: 3, Label: label(3), Reason: Age}}},
 		{name: "the account is blocked", set: func(s *scene) { intent(s); s.obs.Account.Blocked = AccountGone }, reason: AccountGone},
 		{name: "five tokens live", set: func(s *scene) { s.due(); s.live(5) }, reason: TooManyLive},
 		{name: "four tokens live", set: func(s *scene) { s.due(); s.live(4) },

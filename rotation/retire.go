@@ -24,7 +24,9 @@ func (n *pass) retire() {
 		case n.now.Before(g.RetryAt):
 			n.wait(retiring, g.RetryAt, BackOff)
 		case listed.Expired(n.now) && listed.Active:
-			n.deed(Revoke{Generation: g.Number})
+			if n.haveTokens(listed.Expires) { // by the API's time, which the list's is
+				n.deed(Revoke{Generation: g.Number, Expired: true})
+			}
 		default:
 			n.retireListed(g, listed)
 		}

@@ -56,6 +56,7 @@ func (s *shared[T]) get(ctx context.Context, after time.Time, seq uint64) (*snap
 	list := &snapshot[T]{at: s.now(), seq: s.seq()}
 	var err error
 	list.byKey, err = s.fetch(ctx)
+	list.at = earlier(list.at, s.now()) // the answer may have put the clock right
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

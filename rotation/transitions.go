@@ -108,7 +108,7 @@ func (r *Record) intend(a Intend, process string, now time.Time) Event {
 	r.Handled = max(r.Handled, a.Request)
 	r.Attempts++
 	r.RetryAt = now.Add(backOff(r.Attempts, a.Label))
-	r.Again = ""
+	r.Again, r.Blocked = "", ""
 	return Event{Act: ActIntended, Reason: a.Reason, Generation: a.Generation}
 }
 
@@ -155,10 +155,11 @@ func (r *Record) issued(token Issued, s Schedule, now time.Time) Event {
 }
 
 // issueFailed drops the intent of an order that the API won't take, for a
-// person to look at.
-func (r *Record) issueFailed(why Reason) Event {
+// person to look at. It is tried again some time later all the same: not every
+// refusal is meant, and the token that the targets serve ends some day.
+func (r *Record) issueFailed(why Reason, again time.Time) Event {
 	intent := r.Intent
-	r.Intent, r.Blocked, r.Again = nil, why, intent.Reason
+	r.Intent, r.Blocked, r.Again, r.RetryAt = nil, why, intent.Reason, again
 	return Event{Act: ActIssueFailed, Reason: why, Generation: intent.Generation}
 }
 
@@ -227,6 +228,16 @@ func (r *Record) delivered(key string, now time.Time) Event {
 	}
 	g := r.current()
 	return Event{Act: ActDelivered, Target: key, Generation: g.Number, TokenID: g.TokenID, Fingerprint: g.Fingerprint}
+}
+
+// serves reports whether every declared target serves the current token.
+func (r *Record) serves(pol *Policy) bool {
+	for _, t := range pol.Targets {
+		if r.Targets[t.Key].State != InStep {
+			return false
+		}
+	}
+	return true
 }
 
 // settled reports whether every known target serves the current token.

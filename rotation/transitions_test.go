@@ -96,8 +96,8 @@ func TestIssuingTransitions(t *testing.T) {
 			g := r.generation(3)
 			return g.State == Unclaimed && !g.Claimed && g.TokenID == 0
 		}},
-		{"the order is refused", withIntent, func(r *Record) Event { return r.issueFailed(IssueRefused) }, ActIssueFailed, func(r *Record) bool {
-			return r.Intent == nil && r.Blocked == IssueRefused && r.Again == Age && r.High == 3
+		{"the order is refused", withIntent, func(r *Record) Event { return r.issueFailed(IssueRefused, later) }, ActIssueFailed, func(r *Record) bool {
+			return r.Intent == nil && r.Blocked == IssueRefused && r.Again == Age && r.High == 3 && r.RetryAt.Equal(later)
 		}},
 		{"the order is postponed", withIntent, func(r *Record) Event { return r.postponeIssue(OutcomeUnknown, 0, later) }, ActIssueFailed,
 			func(r *Record) bool { return r.Intent.Attempts == 1 && r.Intent.RetryAt.After(later) }},

@@ -21,9 +21,10 @@ type work struct {
 	mem    *memory
 	failed error // the first commit that the journal refused
 
-	mu  sync.Mutex
-	rec Record
-	obs Observation
+	mu   sync.Mutex
+	rec  Record
+	obs  Observation
+	last time.Time // the API's time as of the last step
 }
 
 func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
@@ -68,8 +69,53 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 	return w, nil
 }
 
-// refresh brings in what other slots learnt.
-func (w *work) refresh() { w.obs.Held = w.e.Held() }
+// refresh brings in what other slots learnt, and returns the time.
+func (w *work) refresh() time.Time {
+	w.obs.Held = w.e.Held()
+	now := w.e.issuer.Now()
+	if now.Before(w.last) {
+		w.rewind(now)
+	}
+	w.last = now
+	return now
+}
+
+// rewind takes back what was seen in a future that isn't: the API's answer put
+// right a clock that was ahead, because it was wrong before the first answer, or
+// was set.
+func (w *work) rewind(now time.Time) {
+	w.obs.Began = earlier(w.obs.Began, now)
+	if w.obs.Tokens != nil {
+		w.obs.Tokens = &TokensSeen{At: earlier(w.obs.Tokens.At, now), Mine: w.obs.Tokens.Mine}
+	}
+	if w.obs.Account != nil {
+		w.obs.Account.At = earlier(w.obs.Account.At, now)
+	}
+	for key, seen := range w.obs.Targets {
+		if seen.At.After(now) && seen.Failed != "" {
+			seen.RetryAt = now
+		}
+		seen.At = earlier(seen.At, now)
+		w.obs.Targets[key] = seen
+		if failed, ok := w.mem.unread[key]; ok {
+			failed.seen = seen
+			w.mem.unread[key] = failed
+		}
+	}
+	for key, at := range w.mem.checked {
+		w.mem.checked[key] = earlier(at, now)
+	}
+	for number, at := range w.mem.posted {
+		w.mem.posted[number] = earlier(at, now)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
 
 // end forgets the values that nobody needs any more.
 func (w *work) end() {
@@ -78,7 +124,7 @@ func (w *work) end() {
 		lossy = lossy && t.Lossy
 	}
 	maps.DeleteFunc(w.mem.values, func(number uint64, _ secret.Value) bool {
-		return number != w.rec.Current || !lossy && w.rec.settled()
+		return number != w.rec.Current || !lossy && w.rec.serves(w.pol)
 	})
 	maps.DeleteFunc(w.mem.proved, func(number uint64, _ time.Time) bool {
 		g := w.rec.generation(number)

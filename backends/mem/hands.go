@@ -21,6 +21,16 @@ func (s *Store) Overwrite(path string, payload secret.Value) {
 	s.store(path, e.promote(n))
 }
 
+// Slip makes payload current at path, as something does that knows nothing of
+// the metadata beside it, which stays.
+func (s *Store) Slip(path string, payload secret.Value) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[path]
+	e, n := e.add(backends.Item{Payload: payload, Meta: e.kept[e.at(backends.Current)].Meta})
+	s.store(path, e.promote(n))
+}
+
 // RollBack makes the previous value current again and reports whether there
 // was one. A store with stages moves its label back to the old version; others
 // write the old value as a new version without metadata.

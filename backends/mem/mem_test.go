@@ -97,6 +97,7 @@ func TestOtherHands(t *testing.T) {
 	}{
 		{name: "nothing", options: mem.LikeVault(), act: func(*mem.Store) {}, current: "two", version: "2", wantMeta: true},
 		{name: "overwrite", options: mem.LikeVault(), act: func(s *mem.Store) { s.Overwrite("a", secret.New("three")) }, current: "three", version: "3"},
+		{name: "slip a value in beside the metadata", options: mem.LikeVault(), act: func(s *mem.Store) { s.Slip("a", secret.New("three")) }, current: "three", version: "3", wantMeta: true},
 		{name: "overwrite with nothing", options: mem.LikeVault(), act: func(s *mem.Store) { s.Overwrite("a", secret.Value{}) }, version: "2"},
 		{name: "roll back makes a version", options: mem.LikeVault(), act: func(s *mem.Store) { s.RollBack("a") }, current: "one", version: "3"},
 		{name: "roll back moves the label", options: mem.LikeAWS(), act: func(s *mem.Store) { s.RollBack("a") }, current: "one", version: "1", wantMeta: true},

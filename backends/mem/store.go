@@ -103,14 +103,22 @@ func (s *Store) enter(ctx context.Context, op string, ref backends.Ref) (leave f
 	switch {
 	case ctx.Err() != nil:
 		err = fail(op, ref, backends.ErrUnavailable, ctx.Err())
-	case properties(s.options).Path.Check(ref.Path) != nil:
-		err = fail(op, ref, backends.ErrInvalid, properties(s.options).Path.Check(ref.Path))
+	case s.refuses(ref.Path) != nil:
+		err = fail(op, ref, backends.ErrInvalid, s.refuses(ref.Path))
 	case s.down:
 		err = fail(op, ref, backends.ErrUnavailable, errors.New("the store is down"))
 	case s.denied[ref.Path]:
 		err = fail(op, ref, backends.ErrDenied, nil)
 	}
 	return s.mu.Unlock, err
+}
+
+// refuses says what is wrong with a path. One where something stands is right.
+func (s *Store) refuses(path string) error {
+	if _, stands := s.entries[path]; stands {
+		return nil
+	}
+	return properties(s.options).Path.Check(path)
 }
 
 // accept refuses an item that the store doesn't take.

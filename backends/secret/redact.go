@@ -37,7 +37,7 @@ func Redact(err error, values ...Value) error {
 	for _, v := range values {
 		all = append(all, forms(v)...)
 	}
-	if !traced(err, all) {
+	if len(all) == 0 || !traced(err, all) {
 		return err
 	}
 	return errors.New(cover(err.Error(), all))
@@ -74,9 +74,11 @@ func cover(text string, forms []string) string {
 			hideAll(text, form, hidden)
 		}
 		for i := range len(form) - minTrace + 1 {
-			for _, start := range at[form[i:i+minTrace]] {
+			run := form[i : i+minTrace]
+			for _, start := range at[run] {
 				hide(hidden[start : start+minTrace])
 			}
+			delete(at, run) // once is enough: a long repetition has the same run everywhere
 		}
 	}
 	var out strings.Builder

@@ -119,7 +119,7 @@ func (a *API) Issue(_ context.Context, order rotation.Order) (rotation.Issued, e
 	}
 	const call = "POST /user-tokens"
 	for _, t := range a.tokens {
-		if !t.gone && t.UserID == order.UserID && t.Label == order.Label {
+		if (!t.gone || a.hands.reserved) && t.UserID == order.UserID && t.Label == order.Label {
 			return rotation.Issued{}, apiError(call, 409, rotation.ErrDuplicate)
 		}
 	}
@@ -168,7 +168,9 @@ func (a *API) Prove(_ context.Context, value secret.Value) (rotation.Identity, e
 	if t == nil || !a.works(t) {
 		return rotation.Identity{}, apiError("GET /users/me", 401, rotation.ErrDead)
 	}
-	t.LastUsed = a.now()
+	if now := a.now(); !now.Before(t.LastUsed.Add(a.hands.useEvery)) {
+		t.LastUsed = now
+	}
 	return rotation.Identity{AccountID: t.AccountID}, nil
 }
 
@@ -231,6 +233,14 @@ func (a *API) Works(value secret.Value) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.byValue(value)
+	return t != nil && a.works(t)
+}
+
+// WorksByID is Works for the token of that id.
+func (a *API) WorksByID(id int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.byID(id)
 	return t != nil && a.works(t)
 }
 

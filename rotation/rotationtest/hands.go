@@ -1,6 +1,7 @@
 package rotationtest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ type hands struct {
 	validAfter time.Duration
 	refusal    error
 	days       *int
+	reserved   bool
+	useEvery   time.Duration
 	past       []pastList
 }
 
@@ -57,6 +60,22 @@ func (a *API) SetDays(days int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hands.days = &days
+}
+
+// SetReserved keeps the names of deleted tokens: issuing one again is refused as
+// a duplicate. Neither this nor its contrary is documented.
+func (a *API) SetReserved(reserved bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hands.reserved = reserved
+}
+
+// SetUseEvery makes last_used move at most once in that time, however often a
+// token is used.
+func (a *API) SetUseEvery(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hands.useEvery = d
 }
 
 // SetLag makes lists of tokens show changes only some time after they were
@@ -133,6 +152,24 @@ func (a *API) Within(payload secret.Value) (rotation.Token, bool) {
 		return t.Token, true
 	}
 	return rotation.Token{}, false
+}
+
+// Trace returns the label of a token of which a part stands in the text: any
+// twelve characters of its signature, counted from an end of it.
+func (a *API) Trace(text []byte) (label string, found bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	const part = 12
+	for _, t := range a.tokens {
+		value := t.value.Reveal()
+		signature := value[strings.LastIndexByte(value, '.')+1:]
+		for ; len(signature) >= part; signature = signature[part:] {
+			if bytes.Contains(text, []byte(signature[:part])) {
+				return t.Label, true
+			}
+		}
+	}
+	return "", false
 }
 
 func (a *API) within(payload secret.Value) *apiToken {

@@ -27,6 +27,8 @@ type Lab struct {
 	Engine  *rotation.Engine
 	// Events are all committed events, of all processes.
 	Events []rotation.Event
+	// InTurn: from the next Restart on, the engine acts in turn (rotation.Options).
+	InTurn bool
 	// DeadAllowed: a target may serve a dead token for now, because a
 	// person's or a clock's doing comes before the agent's.
 	DeadAllowed bool
@@ -109,7 +111,7 @@ func (l *Lab) Restart() {
 	l.Journal = l.Journal.Takeover()
 	l.Engine = rotation.New(rotation.Options{Issuer: faultyIssuer{l.API, l.Script},
 		Journal: faultyJournal{l.Journal, l.Script}, Process: fmt.Sprintf("process-%d", l.process),
-		OnEvent: l.told})
+		OnEvent: l.told, InTurn: l.InTurn})
 }
 
 // Second starts another agent on the same API, stores and agent id, with that

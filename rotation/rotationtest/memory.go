@@ -18,9 +18,8 @@ import (
 )
 
 // Memory is a journal in memory, for simulated worlds. It keeps the rules that
-// [Journal] tests, and stores what a file would: records as JSON. It reads
-// time.Now, which is a bubble's under testing/synctest. It is safe for
-// concurrent use.
+// [Journal] tests, and copies what it takes and gives. It reads time.Now, which
+// is a bubble's under testing/synctest. It is safe for concurrent use.
 type Memory struct {
 	fence int
 	store *store
@@ -32,22 +31,18 @@ var _ rotation.Journal = (*Memory)(nil)
 type store struct {
 	mu       sync.Mutex
 	fence    int
-	slots    map[string]entry
-	accounts map[string]entry
+	slots    map[string]rotation.Record
+	accounts map[string]rotation.AccountRecord
 	events   []rotation.Event
 	requests []rotation.Request
 	// lastEvent and lastRequest are the last IDs given out.
 	lastEvent, lastRequest int64
 }
 
-type entry struct {
-	revision int64
-	body     []byte
-}
-
 // NewMemory returns an empty journal.
 func NewMemory() *Memory {
-	return &Memory{fence: 1, store: &store{fence: 1, slots: map[string]entry{}, accounts: map[string]entry{}}}
+	return &Memory{fence: 1, store: &store{fence: 1, slots: map[string]rotation.Record{},
+		accounts: map[string]rotation.AccountRecord{}}}
 }
 
 // Takeover opens the same content as another process would, with a higher
@@ -66,7 +61,7 @@ func (m *Memory) Copy() *Memory {
 	return &Memory{fence: m.store.fence, store: m.store.copyLocked()}
 }
 
-// copyLocked needs no copy of bodies: they are never changed.
+// copyLocked needs no copy of the records: they are never changed.
 func (s *store) copyLocked() *store {
 	return &store{
 		fence: s.fence, lastEvent: s.lastEvent, lastRequest: s.lastRequest,
@@ -92,11 +87,8 @@ func (m *Memory) Dump() []byte {
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
 	var all bytes.Buffer
-	for _, table := range []map[string]entry{m.store.slots, m.store.accounts} {
-		for _, key := range slices.Sorted(maps.Keys(table)) {
-			fmt.Fprintf(&all, "%s %s\n", key, table[key].body)
-		}
-	}
+	dumpTable(&all, m.store.slots)
+	dumpTable(&all, m.store.accounts)
 	for _, event := range m.store.events {
 		fmt.Fprintf(&all, "%+v\n", event)
 	}
@@ -106,33 +98,61 @@ func (m *Memory) Dump() []byte {
 	return all.Bytes()
 }
 
+func dumpTable[R any](to *bytes.Buffer, table map[string]R) {
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		body, err := json.Marshal(table[key])
+		fmt.Fprintf(to, "%s %s %v\n", key, body, err)
+	}
+}
+
 // Slot implements [rotation.Journal].
-func (m *Memory) Slot(ctx context.Context, slot string) (rec rotation.Record, err error) {
-	rec.Revision, err = get(ctx, m.store, m.store.slotTable, slot, &rec)
-	return rec, err
+func (m *Memory) Slot(ctx context.Context, slot string) (rotation.Record, error) {
+	rec, err := get(ctx, m.store, m.store.slotTable, slot)
+	return copyOf(rec), err
 }
 
 // Account implements [rotation.Journal].
-func (m *Memory) Account(ctx context.Context, id string) (rec rotation.AccountRecord, err error) {
-	rec.Revision, err = get(ctx, m.store, m.store.accountTable, id, &rec)
-	return rec, err
+func (m *Memory) Account(ctx context.Context, id string) (rotation.AccountRecord, error) {
+	return get(ctx, m.store, m.store.accountTable, id)
 }
 
 // The tables are asked for under the lock: Restore puts others in their place.
-func (s *store) slotTable() map[string]entry    { return s.slots }
-func (s *store) accountTable() map[string]entry { return s.accounts }
+func (s *store) slotTable() map[string]rotation.Record           { return s.slots }
+func (s *store) accountTable() map[string]rotation.AccountRecord { return s.accounts }
 
-func get(ctx context.Context, s *store, table func() map[string]entry, key string, rec any) (int64, error) {
+func get[R any](ctx context.Context, s *store, table func() map[string]R, key string) (rec R, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return rec, err
 	}
 	s.mu.Lock()
-	stored, ok := table()[key]
+	rec, ok := table()[key]
 	s.mu.Unlock()
 	if !ok {
-		return 0, fmt.Errorf("read %s: %w", key, rotation.ErrNoRecord)
+		return rec, fmt.Errorf("read %s: %w", key, rotation.ErrNoRecord)
 	}
-	return stored.revision, json.Unmarshal(stored.body, rec)
+	return rec, nil
+}
+
+// copyOf copies all of a record that can be changed in place.
+func copyOf(rec rotation.Record) rotation.Record {
+	rec.Intent = copyTo(rec.Intent)
+	rec.Generations = slices.Clone(rec.Generations)
+	for i := range rec.Generations {
+		rec.Generations[i].Days = copyTo(rec.Generations[i].Days)
+	}
+	rec.Targets = maps.Clone(rec.Targets)
+	for key, t := range rec.Targets {
+		t.Payloads, t.Other = slices.Clone(t.Payloads), copyTo(t.Other)
+		rec.Targets[key] = t
+	}
+	return rec
+}
+
+func copyTo[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
 }
 
 // Slots implements [rotation.Journal]. It yields what stood there when the
@@ -147,10 +167,7 @@ func (m *Memory) Slots(ctx context.Context) iter.Seq2[rotation.Record, error] {
 				yield(rotation.Record{}, err)
 				return
 			}
-			var rec rotation.Record
-			err := json.Unmarshal(table[slot].body, &rec)
-			rec.Revision = table[slot].revision
-			if !yield(rec, err) {
+			if !yield(copyOf(table[slot]), nil) {
 				return
 			}
 		}
@@ -159,37 +176,52 @@ func (m *Memory) Slots(ctx context.Context) iter.Seq2[rotation.Record, error] {
 
 // Commit implements [rotation.Journal].
 func (m *Memory) Commit(ctx context.Context, rec rotation.Record, event rotation.Event) (rotation.Record, error) {
-	err := m.commit(ctx, m.store.slotTable, rec.Slot, rec.Revision, rec, event)
-	if err == nil {
-		rec.Revision++
+	next := rec
+	next.Revision++
+	err := m.commit(ctx, rec.Slot, event, func(s *store) error {
+		if was := s.slots[rec.Slot].Revision; was != rec.Revision {
+			return stale(rec.Slot, rec.Revision)
+		}
+		s.slots[rec.Slot] = copyOf(next)
+		return nil
+	})
+	if err != nil {
+		return rec, err
 	}
-	return rec, err
+	return next, nil
 }
 
 // CommitAccount implements [rotation.Journal].
 func (m *Memory) CommitAccount(ctx context.Context, rec rotation.AccountRecord, event rotation.Event) (rotation.AccountRecord, error) {
-	err := m.commit(ctx, m.store.accountTable, rec.ID, rec.Revision, rec, event)
-	if err == nil {
-		rec.Revision++
+	next := rec
+	next.Revision++
+	err := m.commit(ctx, rec.ID, event, func(s *store) error {
+		if was := s.accounts[rec.ID].Revision; was != rec.Revision {
+			return stale(rec.ID, rec.Revision)
+		}
+		s.accounts[rec.ID] = next
+		return nil
+	})
+	if err != nil {
+		return rec, err
 	}
-	return rec, err
+	return next, nil
+}
+
+func stale(key string, revision int64) error {
+	return fmt.Errorf("commit %s at revision %d: %w", key, revision, rotation.ErrStale)
 }
 
 var errName = errors.New("a record needs a name, of valid UTF-8 without NUL")
 
-func (m *Memory) commit(ctx context.Context, table func() map[string]entry, key string, revision int64, rec any, event rotation.Event) error {
+func (m *Memory) commit(ctx context.Context, key string, event rotation.Event, put func(*store) error) error {
 	if !usable(key) {
 		return errName
 	}
-	body, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("commit %s: %w", key, err)
-	}
 	return m.write(ctx, true, func(s *store) error {
-		if table()[key].revision != revision {
-			return fmt.Errorf("commit %s at revision %d: %w", key, revision, rotation.ErrStale)
+		if err := put(s); err != nil {
+			return err
 		}
-		table()[key] = entry{revision: revision + 1, body: body}
 		s.lastEvent++
 		event.ID, event.At = s.lastEvent, stampOf(event.At)
 		event.Actor, event.Target, event.Detail = clean(event.Actor), clean(event.Target), clean(event.Detail)

@@ -380,3 +380,27 @@ func TestRuleTheHighestNumberBlocks(t *testing.T) {
 		wantServed(t, l, 1)
 	})
 }
+
+func TestRuleARefusedOrderIsTriedAgain(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.Slot.Policy.DriftCheck = time.Hour
+		refused := true
+		l.Script.Fault = func(act string) error {
+			if act == "issue" && refused {
+				return &rotation.APIError{Call: "POST /user-tokens", Status: 400, Kind: rotation.ErrRefused}
+			}
+			return nil
+		}
+		l.Request(rotation.RequestRotate)
+		l.Run(rotation.Day)
+		if posts := l.Script.Counted("issue"); posts < 24 || posts > 27 || l.Record().Blocked != rotation.IssueRefused {
+			t.Errorf("%d posts in a day, blocked: %q", posts, l.Record().Blocked)
+		}
+		refused = false
+		l.Run(2 * time.Hour)
+		if r := l.Record(); r.Blocked != "" || r.Current < 2 {
+			t.Errorf("blocked: %q, current g%d", r.Blocked, r.Current)
+		}
+	})
+}

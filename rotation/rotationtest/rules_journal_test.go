@@ -224,3 +224,22 @@ func TestRuleShutdownIsNoAttempt(t *testing.T) {
 		}
 	})
 }
+
+func TestRuleANumberUsedAgainByAnotherJournalIsTracked(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		rotate(t, l)
+		l.Run(10 * rotation.Day)
+		wantState(t, l, 1, rotation.Gone)
+		theirs, _ := l.API.IssueByHand(l.Slot.Policy.AccountID, label(1), 20)
+		l.Run(5 * rotation.Day)
+		if g := generation(t, l, 1); g.TokenID != theirs.ID || g.State != rotation.Unclaimed || g.Claimed {
+			t.Errorf("g1 is %+v", g)
+		}
+		wantLive(t, l, 1)
+		l.Run(30 * rotation.Day)
+		if _, listed := token(t, l, 1); listed {
+			t.Error("it expired, and is listed still")
+		}
+	})
+}

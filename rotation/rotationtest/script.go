@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
@@ -45,6 +46,7 @@ type Script struct {
 	once    map[string]FaultKind
 	crashed bool
 	names   []string
+	ahead   time.Duration
 	// After is called after each act that reached the world; may be nil.
 	After func()
 	// Fault is asked before each act for an error to answer with, in place of
@@ -67,6 +69,10 @@ func (s *Script) Once(prefix string, kind FaultKind) {
 	}
 	s.once[prefix] = kind
 }
+
+// SetAhead sets the agent's clock: what it takes for the API's time is wrong by
+// that much, until the API's next answer.
+func (s *Script) SetAhead(d time.Duration) { s.mu.Lock(); defer s.mu.Unlock(); s.ahead = d }
 
 // Count is how many acts there were; Names tells what they were.
 func (s *Script) Count() int { s.mu.Lock(); defer s.mu.Unlock(); return s.count }
@@ -141,12 +147,27 @@ func unreached(call string) error { return apiError(call, 0, rotation.ErrUnavail
 
 func unknown(call string) error { return apiError(call, 0, rotation.ErrUnknownOutcome) }
 
+// Now is the API's time as the agent knows it.
+func (f faultyIssuer) Now() time.Time {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	return f.API.Now().Add(f.s.ahead)
+}
+
 func (f faultyIssuer) call(name string, do func() error) error {
-	return f.s.act(name, do, unreached(name), unreached(name))
+	return f.answer(f.s.act(name, do, unreached(name), unreached(name)))
 }
 
 func (f faultyIssuer) mint(name string, do func() error) error {
-	return f.s.act(name, do, unreached(name), unknown(name))
+	return f.answer(f.s.act(name, do, unreached(name), unknown(name)))
+}
+
+// answer puts the clock right if there was one.
+func (f faultyIssuer) answer(err error) error {
+	if err == nil {
+		f.s.SetAhead(0)
+	}
+	return err
 }
 
 func (f faultyIssuer) Accounts(ctx context.Context) (list []rotation.Account, err error) {

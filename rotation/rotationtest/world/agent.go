@@ -1,26 +1,32 @@
 package world
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
-	"github.com/handover-agent/handover/rotation/rotationtest"
 )
 
-// agent is one agent: a journal, and one process after the other on it.
+// agent is one agent: a disk, and one process after the other on it. Its
+// fields are the world's: they are used with the world locked.
 type agent struct {
 	w       *World
 	name    string
 	runs    int
-	journal *rotationtest.Memory
-	copy    *rotationtest.Memory // an old copy of the journal
-	full    time.Time            // the disk is full until
-	down    time.Time            // nobody starts it before
-	retired bool                 // it is never started again
+	disk    Disk
+	journal rotation.Journal // the last process's hold on the disk
+	copy    Disk             // a backup
+	full    time.Time        // the disk is full until
+	down    time.Time        // nobody starts it before
+	wrong   time.Duration    // the local clock, beside the API's
+	retired bool             // it is never started again
+	states  map[string]rotation.SlotState
 	current *life
 }
 
@@ -29,18 +35,42 @@ type life struct {
 	agent  *agent
 	engine *rotation.Engine
 	dead   atomic.Bool
-	// looked is when this process last read each target, proved is when it
-	// last proved each token.
-	looked map[string]time.Time
-	proved map[int64]time.Time
+	// ahead is what the process takes for the API's time, beside the real one:
+	// not zero before the first answer, and after its clock was set.
+	ahead atomic.Int64
+	// The rest is used with the world locked. looked is when this process last
+	// read each target, proved is when it last proved each token.
+	looked map[string]moment
+	proved map[int64]moment
+	loaded moment // when it last read the declaration
+	// late: the process was held up between its last look and this act.
+	late bool
 }
 
 var errCrashed = errors.New("this process has ended")
 
-func (w *World) newAgent(name string, journal *rotationtest.Memory) *agent {
-	a := &agent{w: w, name: name, journal: journal}
+func (w *World) newAgent(name string, disk Disk) (*agent, error) {
+	a := &agent{w: w, name: name, disk: disk, states: map[string]rotation.SlotState{}}
 	w.agents = append(w.agents, a)
-	return a
+	return a, a.open()
+}
+
+// open takes hold of the disk, as the next process.
+func (a *agent) open() (err error) {
+	a.journal, err = a.disk.Open()
+	if err != nil {
+		return fmt.Errorf("journal of agent %s: %w", a.name, err)
+	}
+	return nil
+}
+
+// record is what the journal has of a slot; the zero Record for nothing.
+func (a *agent) record(slot string) rotation.Record {
+	rec, err := a.journal.Slot(context.Background(), slot)
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
+		a.w.check.breach("the journal can't be read: %v", err)
+	}
+	return rec
 }
 
 // start begins a new process on the journal as it is now.
@@ -48,9 +78,16 @@ func (a *agent) start() *life {
 	a.w.mu.Lock()
 	defer a.w.mu.Unlock()
 	a.runs++
-	a.journal = a.journal.Takeover()
-	l := &life{agent: a, looked: map[string]time.Time{}, proved: map[int64]time.Time{}}
-	l.engine = rotation.New(rotation.Options{Issuer: issuer{l}, Journal: journal{a.journal, l},
+	if err := a.open(); err != nil {
+		a.w.check.breach("%v", err)
+	}
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}}
+	l.ahead.Store(int64(a.wrong))
+	var log *slog.Logger
+	if a.w.log != nil {
+		log = slog.New(slog.NewJSONHandler(a.w.log, nil))
+	}
+	l.engine = rotation.New(rotation.Options{Issuer: issuer{l}, Journal: journal{a.journal, l}, Log: log,
 		Process: fmt.Sprintf("%s-%d", a.name, a.runs), InTurn: true, OnEvent: func(e rotation.Event) { a.w.check.event(a, e) }})
 	a.current = l
 	return l
@@ -77,28 +114,27 @@ func (a *agent) live(ctx context.Context) {
 
 // run passes over the slots as the agent's queue would, until the process dies.
 func (l *life) run(ctx context.Context) {
-	next := map[string]time.Time{}
+	next, failed := map[string]time.Time{}, map[string]int{}
 	for ctx.Err() == nil && !l.dead.Load() {
 		soonest := time.Now().Add(6 * time.Hour) // looks for a changed declaration
 		for _, d := range l.agent.w.engineSlots(l) {
 			slot := d.Policy.Slot
-			if at, known := next[slot]; known && at.After(time.Now()) && !l.agent.w.wanted(slot) {
-				if at.Before(soonest) {
-					soonest = at
+			if at, known := next[slot]; !known || !at.After(time.Now()) || l.agent.w.wanted(slot) {
+				outcome, err := l.engine.Pass(ctx, d)
+				if l.dead.Load() || ctx.Err() != nil {
+					return
 				}
-				continue
-			}
-			outcome, err := l.engine.Pass(ctx, d)
-			if l.dead.Load() || ctx.Err() != nil {
-				return
-			}
-			next[slot] = outcome.NextAt
-			if err != nil || outcome.NextAt.IsZero() {
-				next[slot] = time.Now().Add(time.Minute)
-			}
-			if errors.Is(err, rotation.ErrFenced) {
-				l.dead.Store(true)
-				return
+				if errors.Is(err, rotation.ErrFenced) {
+					l.dead.Store(true)
+					return
+				}
+				next[slot] = l.local(outcome.NextAt)
+				if failed[slot]++; err == nil {
+					failed[slot] = 0
+				}
+				if err != nil || outcome.NextAt.IsZero() {
+					next[slot] = time.Now().Add(time.Minute * time.Duration(min(1+failed[slot], 5)))
+				}
 			}
 			if next[slot].Before(soonest) {
 				soonest = next[slot]
@@ -109,6 +145,11 @@ func (l *life) run(ctx context.Context) {
 	}
 }
 
+// now is what the process takes for the API's time, local is the bubble's.
+func (l *life) now() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
+
+func (l *life) local(t time.Time) time.Time { return t.Add(-time.Duration(l.ahead.Load())) }
+
 // wanted reports whether an operator asked for the slot.
 func (w *World) wanted(slot string) bool {
 	w.mu.Lock()
@@ -116,4 +157,24 @@ func (w *World) wanted(slot string) bool {
 	was := w.check.wanted[slot]
 	delete(w.check.wanted, slot)
 	return was
+}
+
+// written keeps what was logged.
+type written struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+// Write takes it in.
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all.Write(p)
+}
+
+// bytes is all of it so far.
+func (w *written) bytes() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Clone(w.all.Bytes())
 }

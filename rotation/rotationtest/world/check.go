@@ -1,8 +1,8 @@
 package world
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,6 +29,12 @@ const (
 	changedBeforeExpiry = "old token put back shortly before its expiry"
 	// nobodyKnows: a value of ours that neither journal nor metadata knows.
 	nobodyKnows = "a value of ours that nobody remembers"
+	// heldUp: the process or its machine stood still between its last look
+	// and its act.
+	heldUp = "process stood still between look and act"
+	// waitsForPerson: the declaration says that a revocation by others blocks
+	// the slot, and nobody said that it may go on before its token ran out.
+	waitsForPerson = "blocked as declared until a person looks"
 	// deadByHand: a person killed a token, or put a dead one back.
 	deadByHand = "dead by a person's hand until healed"
 )
@@ -41,7 +47,9 @@ type cause struct {
 	// target is the key of the target that was written; "" for none.
 	target string
 	api    bool
-	late   bool
+	// late: the write landed after its caller had given up. held: the process
+	// stood still before it.
+	late, held bool
 }
 
 // checker holds what is known of the world beside the world itself. The world
@@ -52,19 +60,35 @@ type checker struct {
 	story  []string
 	count  int
 
-	dead     map[string]bool      // by target key: it serves a dead token
-	served   map[int64]time.Time  // when a token was last served at all
-	seen     map[sight]time.Time  // when an agent last read or wrote it somewhere
-	byHand   map[string]time.Time // when a person last changed a target
-	died     map[int64]time.Time  // when a person last killed a token
-	intents  map[*agent]map[string]bool
-	adopted  map[*agent]bool
-	forgot   time.Time // when the journal was last lost or set back
-	hindered time.Duration
-	lastTick time.Time
-	graces   []graceChange
-	issues   int
-	wanted   map[string]bool
+	dead    map[string]bool     // by target key: it serves a dead token
+	served  map[int64]time.Time // when a token was last served at all
+	seen    map[sight]time.Time // when an agent last read or wrote it somewhere
+	byHand  map[string]moment   // when a person last changed a target
+	died    map[int64]moment    // when a person last killed a token
+	intents map[*agent]map[string]bool
+	adopted map[*agent]bool
+	// redeclared is when a person last changed a slot's declaration.
+	redeclared map[string]moment
+	forgot     time.Time // when the journal was last lost or set back
+	hindered   time.Duration
+	lastTick   time.Time
+	graces     []graceChange
+	issues     int
+	wanted     map[string]bool
+}
+
+// moment tells what came first, also of what happened at one time.
+type moment struct {
+	at   time.Time
+	tick int
+}
+
+func (m moment) after(other moment) bool { return m.tick > other.tick }
+
+// moment is now. The world is locked.
+func (w *World) moment() moment {
+	w.tick++
+	return moment{time.Now(), w.tick}
 }
 
 // sight is one agent's sight of one token.
@@ -81,8 +105,8 @@ type graceChange struct {
 func (c *checker) init(w *World) {
 	c.w = w
 	c.dead, c.served, c.seen = map[string]bool{}, map[int64]time.Time{}, map[sight]time.Time{}
-	c.byHand, c.died, c.wanted = map[string]time.Time{}, map[int64]time.Time{}, map[string]bool{}
-	c.intents, c.adopted = map[*agent]map[string]bool{}, map[*agent]bool{}
+	c.byHand, c.died, c.wanted = map[string]moment{}, map[int64]moment{}, map[string]bool{}
+	c.intents, c.adopted, c.redeclared = map[*agent]map[string]bool{}, map[*agent]bool{}, map[string]moment{}
 	c.graces = []graceChange{{grace: schedule.Grace}}
 	c.lastTick = time.Now()
 }
@@ -125,22 +149,12 @@ func (c *checker) sawServed(a *agent, ref backends.Ref) {
 
 // works reports whether a reader gets through with the token.
 func (c *checker) works(t rotation.Token) bool {
-	for _, l := range c.w.current() {
-		if l.ID == t.ID {
-			return l.Live(time.Now()) && !time.Now().Before(c.w.notYet[t.ID]) && c.w.accountWorks()
-		}
-	}
-	return false
+	return c.w.api.WorksByID(t.ID) && !time.Now().Before(c.w.notYet[t.ID])
 }
 
 func (w *World) current() []rotation.Token {
 	list, _ := w.api.Tokens(context.Background())
 	return list
-}
-
-func (w *World) accountWorks() bool {
-	list, _ := w.api.Accounts(context.Background())
-	return len(list) > 0 && !list[0].Deactivated && !list[0].Deleted
 }
 
 // after checks promise 1 after an act or a hand: a target that has come to
@@ -149,7 +163,7 @@ func (w *World) accountWorks() bool {
 func (c *checker) after(by cause) {
 	now := time.Now()
 	if by.life == nil && by.target != "" {
-		c.byHand[by.target] = now
+		c.byHand[by.target] = c.w.moment()
 	}
 	for _, d := range c.w.slots {
 		for i, t := range d.Targets {
@@ -176,26 +190,48 @@ func (c *checker) after(by cause) {
 // blame decides who made a target serve a dead token.
 func (c *checker) blame(by cause, d rotation.Declared, i int, token rotation.Token) {
 	key := d.Targets[i].Key()
-	expired := token.Expired(time.Now())
 	switch {
 	case by.life == nil:
 		c.window(deadByHand)
-	case expired && time.Since(c.byHand[key]) < 2*rotation.Day:
-		c.window(changedBeforeExpiry)
-	case expired && c.hindered > rotation.Day:
-		c.window(longOutage)
-	case expired:
-		c.breach("promise 1: %s serves %s, which ran out, after %s of hindrance", key, token.Label, c.hindered)
-	case by.target == key && c.died[token.ID].After(by.life.proved[token.ID]):
-		c.window(diedSinceProof)
-	case by.target == key && by.late:
-		c.breach("promise 1: a late write made %s serve the dead %s", key, token.Label)
 	case by.target == key:
-		c.breach("promise 1: %s was written with the dead %s", key, token.Label)
-	case c.byHand[key].After(by.life.looked[key]):
+		c.blameWrite(by, key, token)
+	case token.Expired(time.Now()):
+		c.blameExpiry(d, key, token)
+	case c.byHand[key].after(by.life.looked[key]):
 		c.window(changedSinceLook)
 	default:
 		c.breach("promise 1: %s serves %s, dead by %s", key, token.Label, by.what)
+	}
+}
+
+// blameWrite is blame for an agent that wrote a dead token.
+func (c *checker) blameWrite(by cause, key string, token rotation.Token) {
+	switch {
+	case by.held:
+		c.window(heldUp)
+	case c.died[token.ID].after(by.life.proved[token.ID]):
+		c.window(diedSinceProof)
+	case by.late:
+		c.breach("promise 1: a late write made %s serve the dead %s", key, token.Label)
+	default:
+		c.breach("promise 1: %s was written with the dead %s", key, token.Label)
+	}
+}
+
+// blameExpiry is blame for a token that ran out where it is served.
+func (c *checker) blameExpiry(d rotation.Declared, key string, token rotation.Token) {
+	rec := c.w.agents[0].record(d.Policy.Slot)
+	switch {
+	case time.Since(c.byHand[key].at) < 2*rotation.Day:
+		c.window(changedBeforeExpiry)
+	case rec.Targets[key].State == rotation.Foreign:
+		c.window(nobodyKnows)
+	case rec.Blocked == rotation.RevokedByOthers:
+		c.window(waitsForPerson)
+	case c.hindered > rotation.Day:
+		c.window(longOutage)
+	default:
+		c.breach("promise 1: %s serves %s, which ran out, after %s of hindrance", key, token.Label, c.hindered)
 	}
 }
 
@@ -222,11 +258,15 @@ func (c *checker) revoking(by *life, victim rotation.Token) {
 		if ok && serves.ID != victim.ID && c.works(serves) {
 			continue
 		}
-		if c.byHand[t.Key()].After(by.looked[t.Key()]) || c.died[serves.ID].After(by.looked[t.Key()]) {
+		switch {
+		case by.late:
+			c.window(heldUp)
+		case c.redeclared[d.Policy.Slot].after(by.loaded), c.byHand[t.Key()].after(by.looked[t.Key()]),
+			c.died[serves.ID].after(by.looked[t.Key()]):
 			c.window(changedSinceLook)
-			continue
+		default:
+			c.breach("promise 2: %s is revoked while %s serves no other live token", victim.Label, t.Key())
 		}
-		c.breach("promise 2: %s is revoked while %s serves no other live token", victim.Label, t.Key())
 	}
 }
 
@@ -260,19 +300,15 @@ func (c *checker) owner(label string) (rotation.Declared, bool) {
 	return rotation.Declared{}, false
 }
 
-// stateOf is the slot's state as the first agent's journal has it.
-func (c *checker) stateOf(pol rotation.Policy) rotation.SlotState {
-	if len(c.w.agents) == 0 {
-		return rotation.SlotNew
+// stateOf is the slot's state as an agent's journal has it.
+func (c *checker) stateOf(a *agent, pol rotation.Policy) rotation.SlotState {
+	account, err := a.journal.Account(context.Background(), pol.AccountID)
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
+		c.breach("the journal can't be read: %v", err)
 	}
-	first := c.w.agents[0]
-	rec, err := first.journal.Slot(context.Background(), pol.Slot)
-	if err != nil {
-		return rotation.SlotNew
-	}
-	s := rotation.Describe(rec, rotation.AccountRecord{}, pol)
+	s := rotation.Describe(a.record(pol.Slot), account, pol)
 	if s.State == rotation.SlotCurrent && len(s.Retired) > 0 {
-		return "retiring"
+		return retiring
 	}
 	return s.State
 }
@@ -296,7 +332,9 @@ func (c *checker) end(first *agent) {
 	}
 	c.tracked(first)
 	c.silent(first)
-	if most := 12*len(c.w.slots) + 3*c.w.number; c.issues > most {
+	// Each slot rotates every three days for some twenty, by each agent; two
+	// agents with one name answer each rotation with one of their own.
+	if most := 12*len(c.w.slots)*len(c.w.agents) + 3*c.w.number; c.issues > most {
 		c.breach("runaway: %d tokens were issued, %d at most were called for", c.issues, most)
 	}
 }
@@ -327,12 +365,11 @@ func (c *checker) tracked(a *agent) {
 		if !ours {
 			continue
 		}
-		rec, err := a.journal.Slot(context.Background(), d.Policy.Slot)
 		found := false
-		for _, g := range rec.Generations {
+		for _, g := range a.record(d.Policy.Slot).Generations {
 			found = found || g.TokenID == t.ID
 		}
-		if err != nil || !found {
+		if !found {
 			c.breach("promise 4: %s is lost track of", t.Label)
 		}
 	}
@@ -340,16 +377,15 @@ func (c *checker) tracked(a *agent) {
 
 // silent: no part of a token stands in anything that was written.
 func (c *checker) silent(a *agent) {
-	written := append(a.journal.Dump(), strings.Join(c.story, "\n")...)
-	for _, s := range c.w.shops {
-		for _, d := range c.w.slots {
-			value := s.store.Peek(path + "/" + d.Policy.Token).Reveal()
-			for at := 0; at+12 <= len(value); at += 12 {
-				if part := value[at : at+12]; strings.HasPrefix(part, "ey") && bytes.Contains(written, []byte(part)) {
-					c.breach("promise 7: a part of a token was written")
-					return
-				}
-			}
-		}
+	written, err := a.disk.Dump()
+	if err != nil {
+		c.breach("the journal can't be searched: %v", err)
+	}
+	written = append(written, strings.Join(c.story, "\n")...)
+	if c.w.log != nil {
+		written = append(written, c.w.log.bytes()...)
+	}
+	if label, found := c.w.api.Trace(written); found {
+		c.breach("promise 7: a part of %s was written", label)
 	}
 }

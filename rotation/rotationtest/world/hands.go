@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -10,72 +11,141 @@ import (
 	"github.com/handover-agent/handover/backends/payload"
 	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
-	"github.com/handover-agent/handover/rotation/rotationtest"
 )
 
-// hands does what other people and bad luck do, at times drawn beforehand.
-func (w *World) hands(ctx context.Context) {
+// hand is one thing that other people or bad luck will do: to a slot, when it is
+// in some state.
+type hand struct {
+	strike Strike
+	slot   string
+	state  rotation.SlotState
+	r      *rand.Rand
+}
+
+// storm holds hands out, at times drawn beforehand. Each strikes as soon as its
+// slot is in its state, after whichever act that is; at the end at the latest.
+func (w *World) storm(ctx context.Context) {
 	r := w.dice.next("schedule")
-	var times []time.Duration
-	for range 2 + r.IntN(5) {
-		times = append(times, between(r, time.Hour, stormy-rotation.Day))
+	times := []time.Duration{0}
+	for range 1 + r.IntN(5) {
+		times = append(times, between(r, 0, stormy-2*rotation.Day))
 	}
 	slices.Sort(times)
-	for _, at := range times {
+	for _, at := range times[r.IntN(2):] {
 		sleep(ctx, time.Until(w.began.Add(at)))
-		w.hand(ctx)
+		w.mu.Lock()
+		w.hold()
+		w.mu.Unlock()
 	}
+	sleep(ctx, time.Until(w.began.Add(stormy-rotation.Day/2)))
+	w.mu.Lock()
+	for len(w.hands) > 0 {
+		w.strikeHand(0)
+	}
+	w.mu.Unlock()
 	sleep(ctx, time.Until(w.began.Add(stormy)))
 }
 
-// hand lets one thing happen.
-func (w *World) hand(ctx context.Context) {
-	r := w.dice.next("hand")
-	total := 0
-	for _, h := range byHand {
-		total += h.weight
+// hold draws a hand and holds it out: for each state as often, but for the last
+// one, which many slots never come to. What brings a slot into a state that it
+// seldom is in goes before. The world is locked.
+func (w *World) hold() {
+	r, n := w.dice.draw("hand")
+	from := byHand
+	if w.operated {
+		from = slices.Concat(byHand, byOperator)
 	}
-	pick := r.IntN(total)
-	for _, h := range byHand {
-		if pick -= h.weight; pick >= 0 {
-			continue
+	states := States()
+	h := hand{strike: Strike{ID: id("hand", n), Fault: pick(r, from)}, state: states[min(r.IntN(len(states)+2), len(states)-1)], r: r,
+		slot: w.slots[r.IntN(len(w.slots))].Policy.Slot}
+	h.strike.On = h.slot
+	before := map[rotation.SlotState]Fault{rotation.SlotNew: JournalLost, rotation.SlotBlocked: AccountOff, rotation.SlotDelivering: ValueDeleted}
+	if f, now := before[h.state], w.agents[0].stateOf(h.slot); f != "" && now != h.state {
+		w.hands = append(w.hands, hand{strike: Strike{ID: id("before hand", n), Fault: f, On: h.slot}, state: now, r: r, slot: h.slot})
+		w.reach()
+	}
+	w.hands = append(w.hands, h)
+	w.reach()
+}
+
+// reach lets each hand strike whose slot has come to its state. The world is
+// locked.
+func (w *World) reach() {
+	for i := 0; i < len(w.hands); i++ {
+		if w.agents[0].stateOf(w.hands[i].slot) == w.hands[i].state {
+			w.strikeHand(i)
+			i--
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		d := w.slots[r.IntN(len(w.slots))]
-		i := -1
-		if len(d.Targets) > 0 {
-			i = r.IntN(len(d.Targets))
-		}
-		w.strike(h.fault, d.Policy.Slot)
-		w.do(ctx, h.fault, d, i)
-		return
 	}
 }
 
+// strikeHand lets a hand do its work, if there is something to change. The
+// world is locked.
+func (w *World) strikeHand(i int) {
+	h := w.hands[i]
+	w.hands = slices.Delete(w.hands, i, i+1)
+	at := slices.IndexFunc(w.slots, func(d rotation.Declared) bool { return d.Policy.Slot == h.slot })
+	d := w.slots[at]
+	target := h.r.IntN(len(d.Targets))
+	if !w.able(h.strike.Fault, d, target) {
+		return
+	}
+	state := w.agents[0].stateOf(h.slot)
+	w.Result.Exposed.add(h.strike.Fault, state, 1)
+	if w.strike(h.strike, state) {
+		w.do(h.strike.Fault, d, target, h.r)
+		w.agents[0].look("")
+	}
+}
+
+// able reports whether there is something for a hand to change. The world is
+// locked.
+func (w *World) able(f Fault, d rotation.Declared, i int) bool {
+	switch f {
+	case TokenRevoked, TokenRestored, TokenDeleted, ConsumerHoldsOld:
+		return len(w.tokensOf(d)) > 0
+	case ValueDeleted, ValueSlipped, ValueRolledBack:
+		t := d.Targets[i]
+		return !w.shop(t.Ref.Backend).store.Peek(t.Ref.Path).IsZero()
+	case ValueOther, AccountOff:
+		return w.account()
+	case StoreEmptied:
+		return slices.ContainsFunc(w.shops, func(s *shop) bool { return s.kind.Volatile })
+	case SecondAgent:
+		return len(w.agents) == 1
+	case TargetLeaves:
+		return len(d.Targets) > 1
+	case TargetComes:
+		return len(d.Targets) < len(w.shops)
+	}
+	return true
+}
+
 // do is one fault by hand. The world is locked.
-func (w *World) do(ctx context.Context, f Fault, d rotation.Declared, i int) {
-	r := w.dice.next("do")
+func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 	first := w.agents[0]
 	by := cause{what: string(f), api: true}
 	switch f {
 	case APIOutage:
-		w.outage = w.hinder(r.Int64N(int64(2 * rotation.Day)))
+		w.outage = w.hinder(spell(r, 3*rotation.Day))
 	case StoreOutage:
-		w.shops[r.IntN(len(w.shops))].down = w.hinder(r.Int64N(int64(2 * rotation.Day)))
+		w.shops[r.IntN(len(w.shops))].down = w.hinder(spell(r, 3*rotation.Day))
 	case StoreDenied:
-		w.shops[r.IntN(len(w.shops))].denied = w.hinder(r.Int64N(int64(2 * rotation.Day)))
+		w.shops[r.IntN(len(w.shops))].denied = w.hinder(spell(r, 3*rotation.Day))
 	case DiskFull:
-		first.full = w.hinder(r.Int64N(int64(rotation.Day)))
+		first.full = w.hinder(spell(r, 2*rotation.Day))
 	case AgentDown:
-		first.down = w.hinder(int64(rotation.Day) + r.Int64N(int64(12*rotation.Day)))
+		first.down = w.hinder(rotation.Day + between(r, 0, 12*rotation.Day))
 		w.kill(first)
-	case JournalLost:
-		w.loseJournal(first, rotationtest.NewMemory())
-	case JournalOld:
-		w.oldJournal(first)
-	case SecondAgent:
-		w.secondAgent(ctx)
+	case ClockWrong:
+		first.wrong = between(r, -2*rotation.Day, 2*rotation.Day)
+		w.kill(first)
+	case ClockSteps:
+		if first.current != nil { // a step back goes unnoticed: time is carried on by the clock that is ahead
+			first.current.ahead.Add(int64(spell(r, 2*rotation.Day)))
+		}
+	case JournalLost, JournalOld, SecondAgent:
+		w.onJournal(f, first)
 	case OperatorRotates:
 		w.request(first, d.Policy.Slot, rotation.RequestRotate)
 	case OperatorResumes:
@@ -83,12 +153,19 @@ func (w *World) do(ctx context.Context, f Fault, d rotation.Declared, i int) {
 	case OperatorAdopts:
 		w.check.adopted[first] = true
 		w.request(first, d.Policy.Slot, rotation.RequestAdopt)
-	case TargetLeaves, TargetComes, FormatChanges, GraceShrinks, LifetimeShrinks:
-		w.redeclare(f, d.Policy.Slot)
+	case TargetLeaves, TargetComes, TargetMoves, FormatChanges, GraceShrinks, LifetimeShrinks:
+		w.redeclare(f, d.Policy.Slot, i)
+		w.check.redeclared[d.Policy.Slot] = w.moment()
 	case AccountOff:
-		w.accountOff()
+		w.accountOff(spell(r, 2*rotation.Day))
+	case LastUsedLate:
+		w.api.SetUseEvery(spell(r, 2*rotation.Day))
+	case NamesReserved:
+		w.api.SetReserved(true)
 	case TokenRevoked, TokenRestored, TokenDeleted, ConsumerHoldsOld:
-		w.onToken(f, d)
+		w.onToken(f, d, r)
+	case StoreEmptied:
+		w.empty()
 	default:
 		w.onValue(f, d, i)
 		by.target = d.Targets[i].Key()
@@ -97,9 +174,9 @@ func (w *World) do(ctx context.Context, f Fault, d rotation.Declared, i int) {
 }
 
 // hinder remembers that something is away until then.
-func (w *World) hinder(d int64) time.Time {
-	w.check.hindered += time.Duration(d)
-	return time.Now().Add(time.Duration(d))
+func (w *World) hinder(d time.Duration) time.Time {
+	w.check.hindered += d
+	return time.Now().Add(d)
 }
 
 func (w *World) kill(a *agent) {
@@ -108,16 +185,43 @@ func (w *World) kill(a *agent) {
 	}
 }
 
-// loseJournal puts other content in the place of the journal while the agent is
-// stopped.
-func (w *World) loseJournal(a *agent, content *rotationtest.Memory) {
+// onJournal is what befalls a journal. A journal is lost while the agent is
+// stopped; the backup is made the first time, and put back the second time.
+func (w *World) onJournal(f Fault, a *agent) {
+	other, err := a.disk.Empty()
+	switch {
+	case err != nil:
+	case f == SecondAgent:
+		var second *agent
+		if second, err = w.newAgent("second", other); err == nil {
+			w.spawn(second.live)
+		}
+	case f == JournalLost:
+		err = w.replace(a, other)
+	case a.copy == nil:
+		a.copy, err = a.disk.Copy()
+	default:
+		if other, err = a.copy.Copy(); err == nil {
+			err = w.replace(a, other)
+		}
+	}
+	if err != nil {
+		w.check.breach("a disk fails: %v", err)
+	}
+}
+
+// replace puts another disk in the place of an agent's, which is stopped.
+func (w *World) replace(a *agent, disk Disk) error {
 	w.kill(a)
-	a.journal = content.Copy()
+	a.disk = disk
+	if err := a.open(); err != nil {
+		return err
+	}
 	w.check.forgot = time.Now()
 	labels := map[string]bool{}
 	for rec, err := range a.journal.Slots(context.Background()) {
 		if err != nil {
-			continue
+			return err
 		}
 		for _, g := range rec.Generations {
 			labels[g.Label] = labels[g.Label] || g.Claimed
@@ -127,25 +231,7 @@ func (w *World) loseJournal(a *agent, content *rotationtest.Memory) {
 		}
 	}
 	w.check.intents[a] = labels
-}
-
-// oldJournal takes a copy the first time, and puts it back the second time.
-func (w *World) oldJournal(a *agent) {
-	if a.copy == nil {
-		a.copy = a.journal.Copy()
-		return
-	}
-	w.loseJournal(a, a.copy)
-}
-
-// secondAgent starts an agent that has the same declaration and a journal of
-// its own. It lives until the faults stop.
-func (w *World) secondAgent(ctx context.Context) {
-	if len(w.agents) > 1 {
-		return
-	}
-	a := w.newAgent("second", rotationtest.NewMemory())
-	w.acting.Go(func() { a.live(ctx) })
+	return nil
 }
 
 func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
@@ -156,30 +242,42 @@ func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
 	w.check.wanted[slot] = true
 }
 
-func (w *World) accountOff() {
-	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated = !a.Deactivated })
-	w.check.hindered += 12 * rotation.Day
+// accountOff deactivates the account, and activates it again after a while.
+func (w *World) accountOff(d time.Duration) {
+	set := func(off bool) {
+		w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated = off })
+	}
+	set(true)
+	w.check.hindered += d
 	w.killed(w.current())
+	w.spawn(func(ctx context.Context) {
+		sleep(ctx, d)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		set(false)
+	})
 }
 
 func (w *World) killed(tokens []rotation.Token) {
 	for _, t := range tokens {
-		w.check.died[t.ID] = time.Now()
+		w.check.died[t.ID] = w.moment()
 	}
 }
 
-// onToken changes one of the slot's tokens in Qualytics.
-func (w *World) onToken(f Fault, d rotation.Declared) {
-	r := w.dice.next("token")
+// tokensOf are the tokens under the slot's label.
+func (w *World) tokensOf(d rotation.Declared) []rotation.Token {
 	var ours []rotation.Token
 	for _, t := range w.current() {
 		if _, ok := rotation.ParseLabel(t.Label, d.Policy.Token, agentID); ok {
 			ours = append(ours, t)
 		}
 	}
-	if len(ours) == 0 {
-		return
-	}
+	return ours
+}
+
+// onToken changes one of the slot's tokens in Qualytics.
+func (w *World) onToken(f Fault, d rotation.Declared, r *rand.Rand) {
+	ours := w.tokensOf(d)
 	t := ours[r.IntN(len(ours))]
 	switch f {
 	case TokenRevoked:
@@ -195,6 +293,22 @@ func (w *World) onToken(f Fault, d rotation.Declared) {
 	}
 }
 
+// empty is a restart of the machines whose stores are volatile.
+func (w *World) empty() {
+	for _, s := range w.shops {
+		if s.kind.Volatile {
+			s.store.Wipe()
+		}
+	}
+	for _, d := range w.slots {
+		for _, t := range d.Targets {
+			if w.shop(t.Ref.Backend).kind.Volatile {
+				w.check.byHand[t.Key()] = w.moment()
+			}
+		}
+	}
+}
+
 // onValue changes what stands at a target.
 func (w *World) onValue(f Fault, d rotation.Declared, i int) {
 	t := d.Targets[i]
@@ -205,38 +319,37 @@ func (w *World) onValue(f Fault, d rotation.Declared, i int) {
 	case ValueForeign:
 		store.Overwrite(t.Ref.Path, secret.New("somebody else's"))
 	case ValueOther:
-		if _, known := w.account(); known {
-			_, value := w.api.IssueByHand(rotation.AccountID(accountName), fmt.Sprintf("by-hand-%d", w.number), 0)
-			store.Overwrite(t.Ref.Path, w.shaped(d, i, value))
-		}
+		_, value := w.api.IssueByHand(rotation.AccountID(accountName), fmt.Sprintf("by-hand-%d", w.number), 0)
+		store.Overwrite(t.Ref.Path, w.shaped(d, i, value))
+	case ValueSlipped:
+		_, value := w.api.IssueByHand(rotation.AccountID(accountName), fmt.Sprintf("by-hand-%d", w.number), 0)
+		store.Slip(t.Ref.Path, w.shaped(d, i, value))
 	case ValueRolledBack:
 		store.RollBack(t.Ref.Path)
 	}
 }
 
-func (w *World) account() (rotation.Account, bool) {
+// account reports whether the account was made.
+func (w *World) account() bool {
 	list, _ := w.api.Accounts(context.Background())
-	if len(list) == 0 {
-		return rotation.Account{}, false
-	}
-	return list[0], true
+	return len(list) > 0
 }
 
 // redeclare changes the declaration; the agent sees it at its next look.
-func (w *World) redeclare(f Fault, slot string) {
-	for i := range w.slots {
-		d := &w.slots[i]
+func (w *World) redeclare(f Fault, slot string, i int) {
+	for k := range w.slots {
+		d := &w.slots[k]
 		if d.Policy.Slot != slot {
 			continue
 		}
 		switch f {
 		case TargetLeaves:
-			if len(d.Targets) > 1 {
-				d.Targets = slices.Clone(d.Targets[1:])
-				d.Policy.Targets = slices.Clone(d.Policy.Targets[1:])
-			}
+			d.Targets = slices.Clone(d.Targets[1:])
+			d.Policy.Targets = slices.Clone(d.Policy.Targets[1:])
 		case TargetComes:
 			w.comeBack(d)
+		case TargetMoves:
+			w.move(d, i)
 		case FormatChanges:
 			w.reformat(d)
 		case GraceShrinks:
@@ -250,7 +363,7 @@ func (w *World) redeclare(f Fault, slot string) {
 
 func (w *World) comeBack(d *rotation.Declared) {
 	for _, s := range w.shops {
-		t, err := s.target(d.Policy.Token)
+		t, err := s.target(path + "/" + d.Policy.Token)
 		if err != nil {
 			w.check.breach("a target can't come back: %v", err)
 			return
@@ -262,6 +375,18 @@ func (w *World) comeBack(d *rotation.Declared) {
 			return
 		}
 	}
+}
+
+// move gives a target another path in its store. What stands at the old one
+// stays there, and its consumers have gone with it.
+func (w *World) move(d *rotation.Declared, i int) {
+	t, err := w.shop(d.Targets[i].Ref.Backend).target(d.Targets[i].Ref.Path + "x")
+	if err != nil {
+		w.check.breach("a target can't move: %v", err)
+		return
+	}
+	d.Targets, d.Policy.Targets = slices.Clone(d.Targets), slices.Clone(d.Policy.Targets)
+	d.Targets[i], d.Policy.Targets[i] = t, rotation.TargetPolicy{Key: t.Key(), Lossy: t.Format.Lossy()}
 }
 
 func (w *World) reformat(d *rotation.Declared) {
@@ -305,10 +430,7 @@ func (w *World) shaped(d rotation.Declared, i int, value secret.Value) secret.Va
 // removeUnknown removes what the agent reports as foreign although it was ours
 // once: a lost journal and a store without metadata leave nobody who knows.
 func (w *World) removeUnknown(a *agent, d rotation.Declared) {
-	rec, err := a.journal.Slot(context.Background(), d.Policy.Slot)
-	if err != nil {
-		return
-	}
+	rec := a.record(d.Policy.Slot)
 	for _, t := range d.Targets {
 		if rec.Targets[t.Key()].State == rotation.Foreign {
 			w.check.window(nobodyKnows)

@@ -36,26 +36,45 @@ const (
 var schedule = rotation.Schedule{Lifetime: 6 * rotation.Day, Every: 3 * rotation.Day, Grace: 12 * time.Hour,
 	Hold: 12 * time.Hour, Quiet: 6 * time.Hour, Observe: 12 * time.Hour}
 
+// Options choose how a world is made.
+type Options struct {
+	// Disk is the first agent's, empty; nil is Memory.
+	Disk Disk
+	// Only are the IDs of the faults that take place, out of Result.Struck of
+	// a run with all; nil is all.
+	Only map[string]bool
+	// Logged: the agents log, and what they log is searched too.
+	Logged bool
+}
+
 // World is one simulated world.
 type World struct {
 	Seed   uint64
 	Result Result
 
-	dice   *dice
-	api    *rotationtest.API
-	shops  []*shop
-	began  time.Time
-	acting sync.WaitGroup // agents, and writes that land late
-	lying  bool           // stores show what isn't there
+	only     map[string]bool
+	dice     *dice
+	api      *rotationtest.API
+	shops    []*shop
+	began    time.Time
+	acting   sync.WaitGroup // agents, and writes that land late
+	still    chan struct{}  // closed when nothing stands still any longer
+	spawn    func(func(context.Context))
+	lying    bool     // stores show what isn't there
+	operated bool     // there is an operator
+	log      *written // nil: nothing is logged
 
 	mu     sync.Mutex // one act, or one hand, at a time
 	slots  []rotation.Declared
+	hands  []hand // held out, and not struck yet
 	calmed bool
+	acts   [classes]map[rotation.SlotState]int
 	agents []*agent
 	lists  []pastList
 	notYet map[int64]time.Time
 	outage time.Time // of the API, until
-	number int       // of faults drawn so far
+	number int       // of faults so far
+	tick   int       // of moments so far
 	check  checker
 }
 
@@ -63,13 +82,45 @@ type World struct {
 type Result struct {
 	Acts, Checks int
 	// Faults counts what was done, by kind and by the state of the slot.
-	Faults map[Fault]map[rotation.SlotState]int
+	Faults Counts
+	// Exposed counts the acts that could have met a fault of that kind, and
+	// the hands that were held out for it, by the state of the slot.
+	Exposed Counts
+	// Struck are the faults in the order of time.
+	Struck []Strike
 	// Windows counts what no rule closes, by name.
 	Windows map[string]int
 	// Broken are the breaches; none is a world that held.
 	Broken []string
 	// Story is what happened, a line each.
 	Story []string
+}
+
+// Counts are numbers by kind of fault and state of the slot.
+type Counts map[Fault]map[rotation.SlotState]int
+
+func (c Counts) add(f Fault, s rotation.SlotState, n int) {
+	if c[f] == nil {
+		c[f] = map[rotation.SlotState]int{}
+	}
+	c[f][s] += n
+}
+
+// Add adds others to c.
+func (c Counts) Add(others Counts) {
+	for f, byState := range others {
+		for s, n := range byState {
+			c.add(f, s, n)
+		}
+	}
+}
+
+// Strike is one fault that took place.
+type Strike struct {
+	// ID names it: the same in each run of the seed, whatever else is left out.
+	ID    string
+	Fault Fault
+	On    string
 }
 
 // pastList is the API's list as it became at a time.
@@ -82,6 +133,7 @@ type pastList struct {
 type shop struct {
 	name   string
 	store  *mem.Store
+	kind   mem.Options
 	spec   payload.Spec
 	down   time.Time // until
 	denied time.Time // until
@@ -89,31 +141,50 @@ type shop struct {
 
 const path = "connections/qualytics"
 
+// volatile is a store that a restart of its machine empties.
+var volatile = mem.Options{Metadata: true, Checking: true, Volatile: true}
+
 // New builds the world of a seed, in the bubble in which it will run.
-func New(seed uint64) (*World, error) {
-	w := &World{Seed: seed, dice: newDice(seed), api: rotationtest.NewAPI(), began: time.Now(),
-		notYet: map[int64]time.Time{}}
-	w.Result = Result{Faults: map[Fault]map[rotation.SlotState]int{}, Windows: map[string]int{}}
+func New(seed uint64, o Options) (*World, error) {
+	w := &World{Seed: seed, only: o.Only, dice: newDice(seed), api: rotationtest.NewAPI(), began: time.Now(),
+		still: make(chan struct{}), notYet: map[int64]time.Time{}}
+	w.Result = Result{Faults: Counts{}, Exposed: Counts{}, Windows: map[string]int{}}
+	for c := range w.acts {
+		w.acts[c] = map[rotation.SlotState]int{}
+	}
 	w.check.init(w)
+	if o.Logged {
+		w.log = &written{}
+	}
+	if o.Disk == nil {
+		o.Disk = Memory()
+	}
 	r := w.dice.next("stores")
-	kinds := []mem.Options{mem.LikeVault(), mem.LikeAWS(), mem.LikeAzure(), mem.LikeFile()}
+	w.operated = r.IntN(2) == 0
+	block := r.IntN(4) == 0
+	kinds := []mem.Options{mem.LikeVault(), mem.LikeAWS(), mem.LikeAzure(), mem.LikeFile(), volatile}
 	formats := []string{"json", "token", "bearer", "dotenv", "airflow-connection", "template"}
 	for i := range 1 + r.IntN(3) {
 		spec := payload.Spec{Format: formats[r.IntN(len(formats))]}
 		if spec.Format == "template" {
 			spec.Template = "[{{.Token}}]"
 		}
-		w.shops = append(w.shops, &shop{name: fmt.Sprintf("store%d", i+1), spec: spec,
-			store: mem.New(kinds[r.IntN(len(kinds))])})
+		kind := kinds[r.IntN(len(kinds))]
+		w.shops = append(w.shops, &shop{name: fmt.Sprintf("store%d", i+1), spec: spec, kind: kind, store: mem.New(kind)})
 	}
 	for i := range 1 + r.IntN(2) {
 		slot, err := w.declare(fmt.Sprintf("token%d", i+1))
 		if err != nil {
 			return nil, err
 		}
+		slot.Policy.BlockOnRevocation = block
+		if most := len(slot.Targets); most > 1 && r.IntN(3) == 0 { // it comes later
+			slot.Targets, slot.Policy.Targets = slot.Targets[:most-1], slot.Policy.Targets[:most-1]
+		}
 		w.slots = append(w.slots, slot)
 	}
-	return w, nil
+	_, err := w.newAgent("first", o.Disk)
+	return w, err
 }
 
 // declare makes a slot with a target in every store.
@@ -123,7 +194,7 @@ func (w *World) declare(token string) (rotation.Declared, error) {
 		Token: token, Account: rotation.AccountSpec{Name: accountName, Role: "Editor"},
 		URL: "https://acme.qualytics.io", Schedule: schedule, DriftCheck: rotation.Day, Sweep: 12 * time.Hour}}
 	for _, s := range w.shops {
-		t, err := s.target(token)
+		t, err := s.target(path + "/" + token)
 		if err != nil {
 			return d, err
 		}
@@ -133,14 +204,14 @@ func (w *World) declare(token string) (rotation.Declared, error) {
 	return d, nil
 }
 
-func (s *shop) target(token string) (*backends.Target, error) {
+func (s *shop) target(path string) (*backends.Target, error) {
 	spec := s.spec
-	spec.BackendType, spec.Path = "mem", path+"/"+token
+	spec.BackendType, spec.Path = "mem", path
 	format, err := payload.New(spec)
 	if err != nil {
 		return nil, fmt.Errorf("format %s: %w", spec.Format, err)
 	}
-	return &backends.Target{Ref: backends.Ref{Backend: s.name, Path: spec.Path}, Format: format}, nil
+	return &backends.Target{Ref: backends.Ref{Backend: s.name, Path: path}, Format: format}, nil
 }
 
 // Sabotage makes every store take nothing and say that it did: a world in which
@@ -151,13 +222,15 @@ func (w *World) Sabotage() { w.lying = true }
 // world was made.
 func (w *World) Run(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
-	first := w.newAgent("first", rotationtest.NewMemory())
-	w.acting.Go(func() { first.live(ctx) })
-	w.hands(ctx)
+	first := w.agents[0]
+	w.spawn = func(f func(context.Context)) { w.acting.Go(func() { f(ctx) }) }
+	w.spawn(first.live)
+	w.storm(ctx)
 	w.settle(ctx, first)
 	stop()
 	w.acting.Wait()
 	w.check.end(first)
+	w.expose()
 	w.Result.Broken = w.check.broken
 	w.Result.Checks = w.check.count
 	w.Result.Story = w.check.story
@@ -170,9 +243,7 @@ func (w *World) settle(ctx context.Context, first *agent) {
 	w.mu.Unlock()
 	sleep(ctx, calm/5)
 	w.mu.Lock()
-	for _, d := range w.slots {
-		w.removeUnknown(first, d)
-	}
+	w.attend(first)
 	w.mu.Unlock()
 	sleep(ctx, calm*4/5)
 	for range 10 * 24 {
@@ -188,7 +259,8 @@ func (w *World) settle(ctx context.Context, first *agent) {
 
 // calmDown puts right what only people can put right.
 func (w *World) calmDown(first *agent) {
-	w.calmed = true
+	w.calmed, w.hands = true, nil
+	close(w.still)
 	w.outage = time.Time{}
 	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })
 	for _, s := range w.shops {
@@ -205,9 +277,19 @@ func (w *World) calmDown(first *agent) {
 		for i := range d.Targets {
 			w.removeForeign(d, i)
 		}
-		w.request(first, d.Policy.Slot, rotation.RequestResume)
 	}
 	w.note("faults stop")
+}
+
+// attend is what a person does who reads the status some time after the faults
+// stopped: only what waits for a person is touched.
+func (w *World) attend(first *agent) {
+	for _, d := range w.slots {
+		if rec := first.record(d.Policy.Slot); rec.Blocked != "" {
+			w.request(first, d.Policy.Slot, rotation.RequestResume)
+		}
+		w.removeUnknown(first, d)
+	}
 }
 
 // engineSlots is the declaration as an agent with that name runs it: its
@@ -215,12 +297,13 @@ func (w *World) calmDown(first *agent) {
 func (w *World) engineSlots(l *life) []rotation.Declared {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	l.loaded = w.moment()
 	all := slices.Clone(w.slots)
 	for i := range all {
 		all[i].Targets = slices.Clone(all[i].Targets)
 		for j, t := range all[i].Targets {
 			copied := *t
-			copied.Backend = store{life: l, shop: w.shop(t.Ref.Backend), next: w.shop(t.Ref.Backend).store.Backend()}
+			copied.Backend = l.access(w.shop(t.Ref.Backend), all[i].Policy.Slot)
 			all[i].Targets[j] = &copied
 		}
 	}
@@ -235,6 +318,17 @@ func (w *World) shop(name string) *shop {
 	}
 	return nil
 }
+
+// States are all that a slot can be in when a fault strikes, as Result tells
+// them.
+func States() []rotation.SlotState {
+	return []rotation.SlotState{rotation.SlotNew, rotation.SlotIssuing, rotation.SlotDelivering, rotation.SlotCurrent,
+		retiring, rotation.SlotBlocked}
+}
+
+// retiring is a slot whose targets all serve the current token while an older
+// one is on its way out.
+const retiring rotation.SlotState = "retiring"
 
 func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

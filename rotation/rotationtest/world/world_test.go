@@ -4,8 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,16 +19,58 @@ import (
 )
 
 var (
-	count = flag.Uint64("world-count", 0, "how many worlds to play; 0 is 500, or 100 with -short or -race")
+	count = flag.Uint64("world-count", 0, "how many worlds to play, seeds 1 to that; 0 is 20000, or 500 with -short or -race")
 	seed  = flag.Uint64("world-seed", 0, "play the world of this seed alone and tell its story; 0 plays many")
+	only  numbers
+	first = flag.Bool("world-first", false, "stop at the first world that breaks a promise, and say which one it is")
 )
 
-// play plays one world in a bubble of its own.
-func play(t *testing.T, seed uint64) (result world.Result) {
-	synctest.Test(t, func(t *testing.T) {
-		w, err := world.New(seed)
+func TestMain(m *testing.M) {
+	flag.Var(&only, "world-only", "with -world-seed: the `numbers` of the faults that take place, as 3,7; all without this, none with 0")
+	flag.Parse()
+	if only != nil && *seed == 0 {
+		fmt.Fprintln(os.Stderr, "-world-only: which faults? The numbers are those of one world: give -world-seed too")
+		os.Exit(2)
+	}
+	debug.SetGCPercent(400) // worlds are short-lived, and there is memory enough
+	os.Exit(m.Run())
+}
+
+// numbers is a flag with a list of whole numbers.
+type numbers []int
+
+func (n *numbers) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*n)), " ", ","), "[]")
+}
+
+// Set reads a list.
+func (n *numbers) Set(text string) error {
+	*n = numbers{}
+	for part := range strings.SplitSeq(text, ",") {
+		number, err := strconv.ParseUint(part, 10, 31)
 		if err != nil {
-			t.Fatal(err)
+			return fmt.Errorf("%q is no number of a fault", part)
+		}
+		if number > 0 {
+			*n = append(*n, int(number))
+		}
+	}
+	return nil
+}
+
+// onDisk is how many worlds have one whose journals are SQLite files, and which
+// log: the rest are in memory.
+const onDisk = 100
+
+// play plays one world in a bubble of its own.
+func play(t *testing.T, seed uint64, o world.Options) (result world.Result) {
+	synctest.Test(t, func(t *testing.T) {
+		if seed%onDisk == 0 {
+			o.Disk, o.Logged = newFile(t), true
+		}
+		w, err := world.New(seed, o)
+		if err != nil {
+			t.Fatalf("the world of seed %d can't be built: %v", seed, err)
 		}
 		w.Run(t.Context())
 		result = w.Result
@@ -33,104 +78,104 @@ func play(t *testing.T, seed uint64) (result world.Result) {
 	return result
 }
 
-// tally adds up the results of many worlds.
-type tally struct {
-	mu      sync.Mutex
-	worlds  int
-	acts    int
-	checks  int
-	faults  map[world.Fault]int
-	windows map[string]int
-	failing []string
-}
-
-func (y *tally) add(seed uint64, r world.Result) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.worlds++
-	y.acts += r.Acts
-	y.checks += r.Checks
-	for fault, byState := range r.Faults {
-		for _, n := range byState {
-			y.faults[fault] += n
-		}
-	}
-	for name, n := range r.Windows {
-		y.windows[name] += n
-	}
-	if len(r.Broken) > 0 {
-		y.failing = append(y.failing, fmt.Sprintf("go test ./rotation/rotationtest/world -run TestWorlds -v -world-seed %d\n\t%s",
-			seed, strings.Join(r.Broken, "\n\t")))
-	}
-}
-
 // TestWorlds plays many worlds, or the one that -world-seed names. A world that
-// breaks a promise is told as the command that plays it again.
+// breaks a promise is told as the command that plays it again, shrunk to the
+// fewest faults, with its story.
 func TestWorlds(t *testing.T) {
 	if *seed != 0 {
-		r := play(t, *seed)
-		t.Log(strings.Join(r.Story, "\n"))
-		if len(r.Broken) > 0 {
-			t.Fatal(strings.Join(r.Broken, "\n"))
-		}
+		tellOne(t)
 		return
 	}
 	most := *count
 	switch {
 	case most == 0 && (testing.Short() || underRace):
-		most = 100
-	case most == 0:
 		most = 500
+	case most == 0:
+		most = 20000
 	}
-	y := &tally{faults: map[world.Fault]int{}, windows: map[string]int{}}
+	y := playMany(t, most)
+	y.tell(t)
+	for _, s := range slices.Sorted(maps.Keys(y.failing))[:min(3, len(y.failing))] {
+		shrunk, result := world.Shrink(y.failing[s], func(only map[string]bool) world.Result {
+			return play(t, s, world.Options{Only: only})
+		})
+		t.Errorf("go test ./rotation/rotationtest/world -run TestWorlds -v -world-seed %d -world-only %s\n%s\n%s", s, shrunk,
+			strings.Join(result.Broken, "\n"), strings.Join(result.Story, "\n"))
+	}
+	if n := len(y.failing); n > 0 {
+		lowest := slices.Min(slices.Collect(maps.Keys(y.failing)))
+		t.Errorf("%d of %d worlds broke a promise", n, y.worlds)
+		fmt.Printf("first broken world: seed %d after %d worlds\n", lowest, lowest)
+	} else if most >= covering {
+		y.wantEveryFaultInEveryState(t)
+	}
+	t.Logf("%d acts, %d faults, %d checks", y.acts, y.struck, y.checks)
+	t.Logf("%d worlds", y.worlds)
+}
+
+// tellOne plays one world and tells its story.
+func tellOne(t *testing.T) {
+	o := world.Options{}
+	if only != nil {
+		all := play(t, *seed, o).Struck
+		o.Only = map[string]bool{}
+		for _, number := range only {
+			if number > len(all) {
+				t.Fatalf("-world-only %d: the world of seed %d has %d faults", number, *seed, len(all))
+			}
+			o.Only[all[number-1].ID] = true
+		}
+	}
+	r := play(t, *seed, o)
+	t.Log(strings.Join(r.Story, "\n"))
+	if len(r.Broken) > 0 {
+		t.Fatal(strings.Join(r.Broken, "\n"))
+	}
+}
+
+// playMany plays the worlds of the seeds up to most.
+func playMany(t *testing.T, most uint64) *tally {
+	y := newTally()
 	var next atomic.Uint64
+	var stop atomic.Bool
 	var all sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
-			for s := next.Add(1); s <= most; s = next.Add(1) {
-				y.add(s, play(t, s))
+			for s := next.Add(1); s <= most && !stop.Load(); s = next.Add(1) {
+				if r := play(t, s, world.Options{}); y.add(s, r) && *first {
+					stop.Store(true)
+				}
 			}
 		})
 	}
 	all.Wait()
-	for _, name := range slices.Sorted(maps.Keys(y.windows)) {
-		t.Logf("%6d times: %s", y.windows[name], name)
-	}
-	for _, fault := range slices.Sorted(maps.Keys(y.faults)) {
-		t.Logf("%6d × %s", y.faults[fault], fault)
-	}
-	for _, f := range y.failing[:min(5, len(y.failing))] {
-		t.Error(f)
-	}
-	if n := len(y.failing); n > 0 {
-		t.Errorf("%d of %d worlds broke a promise", n, y.worlds)
-	}
-	if most >= enough {
-		y.wantEveryFault(t)
-	}
-	t.Logf("%d acts, %d checks, %d worlds", y.acts, y.checks, y.worlds)
-}
-
-// enough is how many worlds meet every kind of fault.
-const enough = 400
-
-// wantEveryFault: what never happened proves nothing.
-func (y *tally) wantEveryFault(t *testing.T) {
-	t.Helper()
-	for _, fault := range world.Kinds() {
-		if y.faults[fault] == 0 {
-			t.Errorf("%q did not happen in %d worlds", fault, y.worlds)
-		}
-	}
+	return y
 }
 
 // A world replays: the same seed tells the same story.
 func TestAWorldReplays(t *testing.T) {
 	for s := uint64(1); s <= 10; s++ {
-		first, second := play(t, s), play(t, s)
+		first, second := play(t, s, world.Options{}), play(t, s, world.Options{})
 		if !slices.Equal(first.Story, second.Story) {
 			t.Errorf("seed %d: the second story differs from the first", s)
 		}
+	}
+}
+
+// A world on SQLite is the world in memory.
+func TestAWorldOnDiskIsTheSame(t *testing.T) {
+	const s = 7
+	var onFile world.Result
+	synctest.Test(t, func(t *testing.T) {
+		w, err := world.New(s, world.Options{Disk: newFile(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Run(t.Context())
+		onFile = w.Result
+	})
+	if inMemory := play(t, s, world.Options{}); !slices.Equal(onFile.Story, inMemory.Story) {
+		t.Errorf("on disk:\n%s\n\nin memory:\n%s", strings.Join(onFile.Story, "\n"), strings.Join(inMemory.Story, "\n"))
 	}
 }
 
@@ -140,7 +185,7 @@ func TestABrokenWorldIsFoundOut(t *testing.T) {
 	broken := 0
 	for s := range uint64(worlds) {
 		synctest.Test(t, func(t *testing.T) {
-			w, err := world.New(s + 1)
+			w, err := world.New(s+1, world.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,169 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// journal is a journal on a disk that can be full or fail.
+type journal struct {
+	rotation.Journal
+	life *life
+}
+
+var errDisk = errors.New("input/output error")
+
+func (j journal) commit(ctx context.Context, name, slot string, do func() error) error {
+	w := j.life.agent.w
+	w.mu.Lock()
+	full := time.Now().Before(j.life.agent.full)
+	w.mu.Unlock()
+	if full {
+		return errDisk
+	}
+	failed := func() error { return errDisk }
+	_, err := j.life.perform(ctx, act{class: commit, name: "commit " + name, slot: slot, do: do, unreached: failed, unsure: failed,
+		throttled: func(time.Duration) error { return errDisk }, cause: cause{what: "commit"}})
+	return err
+}
+
+// Commit stores a slot's record.
+func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Event) (stored rotation.Record, err error) {
+	err = j.commit(ctx, rec.Slot+" "+string(e.Act), rec.Slot, func() error {
+		stored, err = j.Journal.Commit(ctx, rec, e)
+		if err == nil && rec.Intent != nil {
+			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
+		}
+		return err
+	})
+	if err != nil {
+		return rec, err
+	}
+	return stored, nil
+}
+
+// CommitAccount stores an account's record.
+func (j journal) CommitAccount(ctx context.Context, rec rotation.AccountRecord, e rotation.Event) (stored rotation.AccountRecord, err error) {
+	err = j.commit(ctx, rec.ID+" "+string(e.Act), "", func() error { stored, err = j.Journal.CommitAccount(ctx, rec, e); return err })
+	if err != nil {
+		return rec, err
+	}
+	return stored, nil
+}
+
+// CloseRequest marks a request as done.
+func (j journal) CloseRequest(ctx context.Context, id int64, outcome string) error {
+	return j.commit(ctx, "close request", "", func() error { return j.Journal.CloseRequest(ctx, id, outcome) })
+}
+
+// store is a store as one process reaches it. Checks and descriptions aren't
+// used: a Target works without.
+type store struct {
+	life *life
+	shop *shop
+	slot string
+	next backends.Backend
+}
+
+// staging is a store with stages.
+type staging struct{ store }
+
+// access is a shop as the process reaches it, for one slot.
+func (l *life) access(s *shop, slot string) backends.Backend {
+	plain := store{life: l, shop: s, slot: slot, next: s.store.Backend()}
+	if s.kind.Staging {
+		return staging{plain}
+	}
+	return plain
+}
+
+// perform does one act on the store. serves: it can change what is read there.
+func (s store) perform(ctx context.Context, class class, op string, ref backends.Ref, serves bool, do func() error) error {
+	w := s.life.agent.w
+	fail := func(kind error) func() error {
+		return func() error { return &backends.Error{Op: op, Ref: ref, Kind: kind} }
+	}
+	w.mu.Lock()
+	down, denied := time.Now().Before(s.shop.down), time.Now().Before(s.shop.denied)
+	w.mu.Unlock()
+	switch {
+	case down:
+		return fail(backends.ErrUnavailable)()
+	case denied && class == put:
+		return fail(backends.ErrDenied)()
+	}
+	unsure := fail(backends.ErrUnknownOutcome)
+	if class == get {
+		unsure = fail(backends.ErrUnavailable)
+	}
+	by := cause{what: op}
+	if serves {
+		by.target = ref.String()
+	}
+	_, err := s.life.perform(ctx, act{class: class, name: op + " " + ref.String(), slot: s.slot, do: do,
+		unreached: fail(backends.ErrUnavailable), unsure: unsure, cause: by,
+		throttled: func(d time.Duration) error {
+			return &backends.Error{Op: op, Ref: ref, Kind: backends.ErrThrottled, RetryAfter: d}
+		}})
+	return err
+}
+
+// write is perform for what writes. A write that lands late has no caller whose
+// context could end it.
+func (s store) write(ctx context.Context, op string, ref backends.Ref, serves bool, do func(context.Context) error) error {
+	return s.perform(ctx, put, op, ref, serves, func() error {
+		if s.life.agent.w.lying {
+			return nil
+		}
+		return do(context.WithoutCancel(ctx))
+	})
+}
+
+// Put writes.
+func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
+	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error { v, err = s.next.Put(ctx, ref, item, prev); return err })
+	return v, err
+}
+
+// Get reads.
+func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
+	err = s.perform(ctx, get, "get", ref, false, func() error {
+		item, v, err = s.next.Get(ctx, ref, at)
+		if at == backends.Current {
+			s.life.looked[ref.String()] = s.life.agent.w.moment()
+			s.life.agent.w.check.sawServed(s.life.agent, ref)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, backends.ErrNotFound) {
+		return backends.Item{}, "", err
+	}
+	return item, v, err
+}
+
+// Properties are the store's.
+func (s store) Properties() backends.Properties { return s.next.Properties() }
+
+// Close has nothing to end.
+func (s store) Close() error { return nil }
+
+// stager is what a store with stages can do beside.
+func (s staging) stager() backends.Stager {
+	stager, _ := backends.As[backends.Stager](s.next)
+	return stager
+}
+
+// PutPending writes beside the current value.
+func (s staging) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
+	err = s.write(ctx, "stage", ref, false, func(ctx context.Context) error { v, err = s.stager().PutPending(ctx, ref, item); return err })
+	return v, err
+}
+
+// Promote makes a pending version current.
+func (s staging) Promote(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
+	return s.write(ctx, "promote", ref, true, func(ctx context.Context) error { return s.stager().Promote(ctx, ref, pending, prev) })
+}
