@@ -85,7 +85,7 @@ const (
 var layers = []layer{
 	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/pace", "agent/plan", "agent/report",
 		"backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
-		"the command line is flags, output and exit codes; it reads a stopped agent's journal, and all else is the agent's"},
+		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
 	{"agent", []string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
 		"the agent composes its parts and gets its drivers from the declaration"},
@@ -104,6 +104,7 @@ var layers = []layer{
 		"the suites and scripts of the core know no journal and no client"},
 	{"rotation/rotationtest/world", []string{"backends", "backends/mem", "backends/payload", "backends/secret", "rotation",
 		"rotation/rotationtest"}, "the simulated world tests the core, whatever journal or client there is"},
+	{"rotation/rotationtest/mutants", nil, "it changes the core's text and has go build it; it needs none of its code"},
 	{"qualytics", []string{"backends/secret", "rotation"}, "a client implements rotation.Issuer and knows no store"},
 	{"qualytics/sim", []string{"backends/secret"},
 		"the simulator is written to Qualytics' documents, not to what our client expects"},
@@ -117,7 +118,9 @@ var layers = []layer{
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
 	{"internal/e2e", nil, "it runs the program as its users do, from outside"},
+	{"internal/outside", []string{"internal/realtest"}, "it looks at the program as its users do, with none of its code"},
 	{"internal/realtest", nil, "it starts servers and knows nothing of who asks them"},
+	{"internal/soak", []string{"internal/outside", "internal/realtest"}, "it runs the program under faults, from outside"},
 }
 
 // crossings returns the imports that layers doesn't allow.
@@ -156,7 +159,7 @@ var bans = []ban{
 		[]string{"agent"}, "imports never run upward"},
 	{[]string{"cmd/handover"},
 		[]string{"testing", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
-			"internal/e2e", "internal/realtest"},
+			"internal/e2e", "internal/outside", "internal/realtest"},
 		"the program contains nothing that tests are made of"},
 	{[]string{"qualytics", "qualytics/sim", "backends/…", "rotation"}, []string{"gopkg.in/yaml.v3"},
 		"YAML is how the declaration is written, and nothing else's matter"},
@@ -190,7 +193,8 @@ func banned(units map[string]unit) []string {
 
 // testOnly are the packages that only tests and each other may import.
 var testOnly = []string{"backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
-	"internal/e2e", "internal/realtest"}
+	"rotation/rotationtest/mutants",
+	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak"}
 
 // leaked returns the imports of test packages by code.
 func leaked(units map[string]unit) []string {

@@ -23,6 +23,8 @@ var nowhere = []string{}
 
 // homes are the libraries, each a line in docs/dependencies.md too.
 var homes = []home{
+	{"github.com/anishathalye/porcupine", []string{"rotation/rotationtest"}, nowhere},
+	{"github.com/Shopify/toxiproxy/v2", []string{"internal/soak"}, nowhere},
 	{"github.com/cenkalti/backoff/v5", []string{"qualytics"}, nowhere},
 	{"github.com/golang-jwt/jwt/v5", []string{"qualytics/sim", "rotation", "rotation/rotationtest"}, nil},
 	{"github.com/google/go-cmp", []string{"backends/backendtest", "rotation/rotationtest"}, nil},
@@ -33,13 +35,14 @@ var homes = []home{
 	{"github.com/prometheus/client_golang", []string{"agent/metrics"}, nil},
 	{"github.com/prometheus/common", nil, []string{"agent/metrics"}},
 	{"github.com/rogpeppe/go-internal", nil, []string{"cmd/handover"}},
+	{"github.com/rs/zerolog", []string{"internal/soak"}, nowhere},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, nil},
 	{"github.com/spf13/cobra", []string{"cmd/handover"}, []string{"cmd/handover"}},
 	{"github.com/spf13/pflag", nil, []string{"cmd/handover"}},
 	{"github.com/testcontainers/testcontainers-go", []string{"internal/realtest"}, nowhere},
 	{"go.uber.org/goleak", []string{"backends/backendtest"}, nil},
 	{"golang.org/x/sync", []string{"agent", "agent/plan"}, nil},
-	{"golang.org/x/sys", []string{"agent/control", "backends/file"}, nil},
+	{"golang.org/x/sys", []string{"agent/control", "backends/file", "internal/soak"}, nil},
 	{"golang.org/x/time", []string{"qualytics"}, nowhere},
 	{"gopkg.in/yaml.v3", []string{"agent/config"}, nil},
 	{"modernc.org/sqlite", []string{"rotation/journal"}, []string{"rotation/journal", "cmd/handover", "internal/e2e"}},

@@ -65,6 +65,8 @@ type Agent struct {
 	loadErr  error
 	fatal    error
 	reasons  map[string]rotation.Reason // what hinders a slot, by its last pass
+	// badRows are what a slot's last pass could not read in the journal.
+	badRows map[string]*rotation.BadRow
 	// unread are the targets that can't be read, by slot and key.
 	unread map[string]map[string]rotation.TargetSeen
 	wanted []string // slots that the loop is to look at
@@ -81,7 +83,7 @@ type Agent struct {
 // Qualytics nor a store. What it opened is closed again when it fails.
 func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	a := &Agent{opt: opt, log: opt.Log, pace: opt.Pace, reasons: map[string]rotation.Reason{},
-		unread: map[string]map[string]rotation.TargetSeen{},
+		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{},
 		wakeup: make(chan struct{}, 1), reloading: make(chan struct{}, 1)}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

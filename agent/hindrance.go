@@ -12,7 +12,7 @@ var hindrances = []rotation.Reason{
 	rotation.TooManyLive, rotation.NoTargetReady, rotation.CredentialRefused, rotation.APIThrottled,
 	rotation.APIUnavailable, rotation.OutcomeUnknown, rotation.NotValidYet,
 	rotation.AccountGone, rotation.AccountDeactivated, rotation.AccountRefused,
-	rotation.TargetUnreachable, rotation.TargetDenied, rotation.TargetThrottled, rotation.TargetRefused,
+	rotation.JournalUnreadable, rotation.TargetUnreachable, rotation.TargetDenied, rotation.TargetThrottled, rotation.TargetRefused,
 }
 
 func hinders(why rotation.Reason) bool { return slices.Contains(hindrances, why) }

@@ -6,8 +6,8 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
-// Submit stores an operator's requests and wakes their slots. A slot that isn't
-// declared is control.ErrNotFound, and then nothing is stored.
+// Submit stores an operator's requests, all or none, and wakes their slots. A
+// slot that isn't declared is control.ErrNotFound.
 func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rotation.Request, error) {
 	declared := a.current()
 	for _, r := range requests {
@@ -15,21 +15,26 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 			return nil, err
 		}
 	}
-	stored := make([]rotation.Request, 0, len(requests))
-	for _, r := range requests {
-		added, err := a.journal.AddRequest(ctx, r)
-		if err != nil {
-			return stored, err
-		}
-		stored = append(stored, added)
-		a.wake(added.Slot)
+	stored, err := a.journal.AddRequests(ctx, requests)
+	if err != nil {
+		return nil, err
 	}
+	slots := make([]string, len(stored))
+	for i, r := range stored {
+		slots[i] = r.Slot
+	}
+	a.wake(slots...)
 	return stored, nil
 }
 
 // Request returns a stored request, or rotation.ErrNoRecord.
 func (a *Agent) Request(ctx context.Context, id int64) (rotation.Request, error) {
 	return a.journal.Request(ctx, id)
+}
+
+// Prune does one step of a pruning of the history.
+func (a *Agent) Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned, error) {
+	return a.journal.Prune(ctx, p)
 }
 
 // wake asks the loop to look at slots now.

@@ -41,6 +41,43 @@ func TestSubmitWakesTheSlot(t *testing.T) {
 	})
 }
 
+// `rotate --all` is one commit, and wakes every slot.
+func TestSubmitOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, twoSlots)
+		a := w.agent()
+		w.drive(a)
+		later(time.Second)
+		stored, err := a.Submit(t.Context(), append(rotate(gateSlot), rotate(pipelineSlot)...))
+		if err != nil || len(stored) != 2 || stored[0].Slot != gateSlot || stored[1].ID <= stored[0].ID {
+			t.Fatalf("Submit = %+v, %v; want both in their order", stored, err)
+		}
+		synctest.Wait()
+		for _, slot := range []string{pipelineSlot, gateSlot} {
+			if s := w.status(a, slot); s.Generation != 2 || s.State != rotation.SlotCurrent {
+				t.Errorf("%s is %s at generation %d, a rotation was asked for", slot, s.State, s.Generation)
+			}
+		}
+	})
+}
+
+func TestPrune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		a := w.agent()
+		w.drive(a)
+		later(35 * 24 * time.Hour) // one rotation, 20 days ago
+		step, err := a.Prune(t.Context(), rotation.Pruning{Before: time.Now().Add(-time.Hour), Actor: "uid 7"})
+		if err != nil || !step.Done || step.Deleted == 0 || step.Kept == 0 {
+			t.Fatalf("%+v, %v; want the first token's acts deleted, and the second's kept", step, err)
+		}
+		events, err := a.journal.History(t.Context(), rotation.HistoryFilter{Slot: pipelineSlot})
+		if err != nil || len(events) == 0 || events[0].Act != rotation.ActIntended || events[0].Generation != 2 {
+			t.Errorf("the history begins with %+v, %v; want the intent of generation 2", events[:min(1, len(events))], err)
+		}
+	})
+}
+
 // A pass that is under way has read the requests already; one that comes now
 // gets a pass of its own.
 func TestSubmitDuringAPass(t *testing.T) {

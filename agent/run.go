@@ -176,6 +176,10 @@ func (a *Agent) remember(slot string, o rotation.Outcome) {
 	defer a.mu.Unlock()
 	delete(a.reasons, slot)
 	delete(a.unread, slot)
+	delete(a.badRows, slot)
+	if o.BadRow != nil {
+		a.badRows[slot] = o.BadRow
+	}
 	if hinders(o.Reason) {
 		a.reasons[slot] = o.Reason
 	}

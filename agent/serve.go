@@ -96,10 +96,10 @@ func (a *Agent) Ready() error {
 func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 	a.mu.Lock()
 	d, loadedAt, loadErr, reasons := a.declared, a.loadedAt, a.loadErr, maps.Clone(a.reasons)
-	unread := maps.Clone(a.unread)
+	unread, badRows := maps.Clone(a.unread), maps.Clone(a.badRows)
 	a.mu.Unlock()
 	doc, err := report.Build(ctx, report.Source{Agent: d.process.agent.ID, Version: a.opt.Version,
-		Journal: a.journal, Policies: d.policies}, a.client.Now())
+		Journal: a.journal, Policies: d.policies, BadRows: badRows}, a.client.Now())
 	if err != nil {
 		return doc, err
 	}

@@ -214,6 +214,10 @@ type Outcome struct {
 	// last tried: why, and when they are tried again. What the journal tells
 	// of them is older. nil is none.
 	Unread map[string]TargetSeen
+	// BadRow is set when the pass ended, before or between two acts, at what
+	// the journal holds of the slot or its account and can't be read: Reason
+	// is JournalUnreadable, and nothing else is told. A person is needed.
+	BadRow *BadRow
 
 	served bool // by every declared target
 }
@@ -256,8 +260,20 @@ const maxSteps = 1000
 
 // Pass brings a slot as far as it goes now, and returns when to look again. It
 // fails when ctx is done, and when the journal does not take a commit; what
-// was committed before stands, and the next pass goes on from there.
+// was committed before stands, and the next pass goes on from there. A row of
+// the journal that can't be read stops this slot alone, and is no failure: it
+// is looked at again from time to time, for it may be mended.
 func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
+	outcome, err := e.pass(ctx, slot)
+	var bad *BadRow
+	if !errors.As(err, &bad) {
+		return outcome, err
+	}
+	e.log.Error("slot blocked", "slot", slot.Policy.Slot, "reason", string(JournalUnreadable), "error", err)
+	return Outcome{NextAt: e.issuer.Now().Add(longestBackOff), Reason: JournalUnreadable, BadRow: bad}, nil
+}
+
+func (e *Engine) pass(ctx context.Context, slot Declared) (Outcome, error) {
 	unlock, err := e.slotLocks.lock(ctx, slot.Policy.Slot)
 	if err != nil {
 		return Outcome{}, err

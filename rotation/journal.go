@@ -13,9 +13,10 @@ import (
 // of the process and of the machine. Implementations are safe for concurrent
 // use.
 type Journal interface {
-	// Slot returns the record, or ErrNoRecord.
+	// Slot returns the record, or ErrNoRecord, or a BadRow.
 	Slot(ctx context.Context, slot string) (Record, error)
-	// Slots yields every record, in order of Slot, holding few at a time.
+	// Slots yields every record, in order of Slot, holding few at a time. One
+	// that can't be read comes as its Slot with a BadRow, and the next follow.
 	Slots(ctx context.Context) iter.Seq2[Record, error]
 	// Commit stores rec and event in one transaction, if the stored revision
 	// is still rec.Revision (0: there is none yet), and returns rec with the
@@ -28,6 +29,9 @@ type Journal interface {
 	// AddRequest stores an operator's request and returns it with its ID and
 	// time; IDs rise and are never used again.
 	AddRequest(ctx context.Context, request Request) (Request, error)
+	// AddRequests is AddRequest for many: in one transaction, all or none, in
+	// their order. One that can't be taken refuses all.
+	AddRequests(ctx context.Context, requests []Request) ([]Request, error)
 	// Requests returns the slot's open requests, by rising ID.
 	Requests(ctx context.Context, slot string) ([]Request, error)
 	// Request returns one request, or ErrNoRecord.
@@ -35,7 +39,9 @@ type Journal interface {
 	// CloseRequest marks a request as done with its outcome. Closing it
 	// again changes nothing.
 	CloseRequest(ctx context.Context, id int64, outcome string) error
-	// History returns the newest events that match, oldest first.
+	// History returns the newest events that match, oldest first. Those that
+	// can't be read are left out, and a BadRow names the first beside the
+	// others.
 	History(ctx context.Context, filter HistoryFilter) ([]Event, error)
 }
 
@@ -86,6 +92,12 @@ const (
 	// RequestAdopt: resume, and claim the slot's unclaimed tokens.
 	RequestAdopt RequestKind = "adopt"
 )
+
+// Known reports whether k is one of the kinds. No journal takes another one:
+// it would be carried out as what it isn't.
+func (k RequestKind) Known() bool {
+	return k == RequestRotate || k == RequestResume || k == RequestAdopt
+}
 
 // Request is an operator's command, on its way to the slot.
 type Request struct {

@@ -37,6 +37,9 @@ const (
 	AccountDeactivated Reason = "account_deactivated"
 	AccountRefused     Reason = "account_refused"
 	IssueRefused       Reason = "issue_refused"
+	// JournalUnreadable: a row of the journal isn't what the agent wrote. It
+	// isn't recorded there, and ends when the row is mended or deleted.
+	JournalUnreadable Reason = "journal_unreadable"
 	// NumbersUsedUp: somebody made a label with the highest number there is.
 	NumbersUsedUp Reason = "numbers_used_up"
 )
@@ -113,4 +116,5 @@ const (
 	ActDeleteFailed    Act = "delete_failed"
 	ActBlocked         Act = "blocked"
 	ActResumed         Act = "resumed"
+	ActPruned          Act = "pruned"
 )

@@ -36,6 +36,8 @@ type Status struct {
 	Next       string          `json:"next"`
 	Targets    []TargetStatus  `json:"targets"`
 	Retired    []RetiredStatus `json:"retired"`
+	// Detail is what more there is to say of Reason, for people.
+	Detail string `json:"detail,omitempty"`
 }
 
 // TargetStatus is one target of a Status.
@@ -76,6 +78,19 @@ func Describe(rec Record, account AccountRecord, pol Policy) Status {
 				State: g.State, Reason: g.Reason, Until: moment(until)})
 			s.soonest(until, g.next())
 		}
+	}
+	return s
+}
+
+// DescribeBadRow tells the status of a slot of which the journal holds what
+// can't be read, or of whose account. Nothing is known of its tokens, and its
+// targets wait with it.
+func DescribeBadRow(bad *BadRow, pol Policy) Status {
+	s := Status{Slot: pol.Slot, State: SlotBlocked, Reason: JournalUnreadable, Detail: bad.Error(),
+		Targets: []TargetStatus{}, Retired: []RetiredStatus{}}
+	for _, t := range pol.Targets {
+		backend, path, _ := strings.Cut(t.Key, "/")
+		s.Targets = append(s.Targets, TargetStatus{Backend: backend, Path: path, State: TargetBlocked, Reason: JournalUnreadable})
 	}
 	return s
 }

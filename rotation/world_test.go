@@ -147,6 +147,9 @@ func (w *world) commit(change func(*Record) Event) {
 	if err := json.Unmarshal(text, &w.rec); err != nil {
 		w.t.Fatal(err)
 	}
+	if field, err := w.rec.Check(); err != nil { // a journal would not give it back
+		w.t.Fatalf("a transition wrote a %s that no journal gives back: %v", field, err)
+	}
 }
 
 func (w *world) note(a Action) {

@@ -75,6 +75,17 @@ func (c *Client) Request(ctx context.Context, id int64) (rotation.Request, error
 	return found, err
 }
 
+// Prune lets the agent do one step of a pruning. Before, From and Deleted count;
+// the agent sets the actor. A dry run is no matter of the agent's.
+func (c *Client) Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned, error) {
+	var step rotation.Pruned
+	if p.DryRun {
+		return step, fmt.Errorf("%w: an agent does no dry runs", ErrInvalid)
+	}
+	err := c.call(ctx, http.MethodPost, "/v1/history/prune", pruning{Before: p.Before, From: p.From, Deleted: p.Deleted}, &step)
+	return step, err
+}
+
 // Status returns what the agent tells of itself.
 func (c *Client) Status(ctx context.Context) (report.Document, error) {
 	var doc report.Document

@@ -59,6 +59,38 @@ func TestActorIsThePeer(t *testing.T) {
 	}
 }
 
+// TestPruneStepByStep: each step begins where the one before ended, and the
+// kernel says who asks.
+func TestPruneStepByStep(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	p := rotation.Pruning{Before: began, Actor: "the-security-team"}
+	for _, want := range []rotation.Pruned{{Deleted: 3, Kept: 1, Mark: rotation.Mark{At: "a", ID: 3}},
+		{Deleted: 3, Kept: 1, Mark: rotation.Mark{At: "a", ID: 6}, Done: true}} {
+		step, err := client.Prune(t.Context(), p)
+		if err != nil || step != want {
+			t.Fatalf("%+v, %v; want %+v", step, err, want)
+		}
+		p.From, p.Deleted = step.Mark, p.Deleted+step.Deleted
+	}
+	who := "uid " + strconv.Itoa(os.Getuid())
+	want := []rotation.Pruning{{Before: began}, {Before: began, From: rotation.Mark{At: "a", ID: 3}, Deleted: 3}}
+	if diff := cmp.Diff(want, handler.pruned, cmpopts.IgnoreFields(rotation.Pruning{}, "Actor")); diff != "" {
+		t.Errorf("what the agent was asked for (-want +got):\n%s", diff)
+	}
+	for _, given := range handler.pruned {
+		if !strings.HasPrefix(given.Actor, who) {
+			t.Errorf("actor %q, want %q", given.Actor, who)
+		}
+	}
+	if _, err := client.Prune(t.Context(), rotation.Pruning{Before: began, DryRun: true}); !errors.Is(err, control.ErrInvalid) {
+		t.Errorf("a dry run: %v, want ErrInvalid", err)
+	}
+	if len(handler.pruned) != 2 {
+		t.Errorf("the agent was asked %d times, want 2", len(handler.pruned))
+	}
+}
+
 func TestStatus(t *testing.T) {
 	doc, err := control.Dial(serve(t, &agent{}).path).Status(t.Context())
 	if err != nil {

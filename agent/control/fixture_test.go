@@ -24,6 +24,8 @@ type agent struct {
 	fails  error
 	// asked is told of every look at a request, when it isn't nil.
 	asked chan int64
+	// pruned are the steps that were asked for.
+	pruned []rotation.Pruning
 	// entered and leave hold Status up, when they aren't nil.
 	entered, leave chan struct{}
 }
@@ -68,6 +70,14 @@ func (a *agent) requests() []rotation.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]rotation.Request(nil), a.stored...)
+}
+
+// Prune does two steps of three events each.
+func (a *agent) Prune(_ context.Context, p rotation.Pruning) (rotation.Pruned, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pruned = append(a.pruned, p)
+	return rotation.Pruned{Deleted: 3, Kept: 1, Mark: rotation.Mark{At: "a", ID: p.From.ID + 3}, Done: p.From.ID > 0}, a.fails
 }
 
 func (a *agent) Status(ctx context.Context) (report.Document, error) {

@@ -4,6 +4,7 @@
 //
 //	POST /v1/requests        store requests, answer them with their ids
 //	GET  /v1/requests/{id}   one request, with its outcome once it is closed
+//	POST /v1/history/prune   do one step of a pruning, answer where it ended
 //	GET  /v1/status          the report.Document
 //
 // A refusal is {"error": "…"} with a status of 400 or above.
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/rotation"
@@ -30,6 +32,8 @@ type Handler interface {
 	// Request returns one request, or an error that unwraps to ErrNotFound
 	// or rotation.ErrNoRecord.
 	Request(ctx context.Context, id int64) (rotation.Request, error)
+	// Prune does one step of a pruning. DryRun isn't set.
+	Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned, error)
 	// Status tells how the agent stands.
 	Status(ctx context.Context) (report.Document, error)
 }
@@ -112,6 +116,13 @@ type orders struct {
 
 type requests struct {
 	Requests []rotation.Request `json:"requests"`
+}
+
+// pruning is the body of POST /v1/history/prune; a rotation.Pruned answers it.
+type pruning struct {
+	Before  time.Time     `json:"before"`
+	From    rotation.Mark `json:"from"`
+	Deleted int64         `json:"deleted"`
 }
 
 // refusal is the body of an answer of 400 or above.

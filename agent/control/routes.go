@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -17,18 +18,28 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/requests", s.submit)
 	mux.HandleFunc("GET /v1/requests/{id}", s.request)
+	mux.HandleFunc("POST /v1/history/prune", s.prune)
 	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, fmt.Errorf("%w: there is no %s %s; is the command of another version than the agent?",
-			ErrNotFound, r.Method, r.URL.Path))
-	})
+	mux.HandleFunc(elsewhere, s.nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := caller(r.Context()).allowed(); err != nil {
 			s.refuse(w, r, err)
 			return
 		}
+		if path.Clean("/"+r.URL.Path) != r.URL.Path { // the mux would redirect, or answer without words
+			s.nowhere(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// elsewhere is the pattern of all paths that the protocol doesn't have.
+const elsewhere = "/"
+
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {
+	s.refuse(w, r, fmt.Errorf("%w: there is no %s %s; is the command of another version than the agent?",
+		ErrNotFound, r.Method, r.URL.EscapedPath()))
 }
 
 func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +75,28 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, r, http.StatusOK, found)
+}
+
+func (s *Server) prune(w http.ResponseWriter, r *http.Request) {
+	var body pruning
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
+	if err == nil && (body.Before.IsZero() || body.Deleted < 0) {
+		err = errors.New("a pruning needs a time, and how many were deleted before it")
+	}
+	if err != nil {
+		s.refuse(w, r, fmt.Errorf("%w: %w", ErrInvalid, err))
+		return
+	}
+	who := caller(r.Context()).name()
+	step, err := s.handler.Prune(r.Context(), rotation.Pruning{Before: body.Before, From: body.From, Actor: who, Deleted: body.Deleted})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if deleted := body.Deleted + step.Deleted; step.Done && deleted > 0 {
+		s.log.Info("history pruned", "actor", who, "count", deleted)
+	}
+	s.answer(w, r, http.StatusOK, step)
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
@@ -131,16 +164,32 @@ func decode(body io.Reader, into any) error {
 	return nil
 }
 
+// refuse answers with the error. The log tells no word of the caller's: a token
+// may have been put in the wrong place.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status := statusOf(err)
-	s.log.Warn("control call refused", "call", r.Method+" "+r.URL.Path, "status", status, "error", err)
+	status, logged := statusOf(err), err
+	switch status {
+	case http.StatusBadRequest:
+		logged = ErrInvalid
+	case http.StatusNotFound:
+		logged = ErrNotFound
+	}
+	s.log.Warn("control call refused", "call", callOf(r), "status", status, "error", logged)
 	s.answer(w, r, status, refusal{Error: err.Error()})
+}
+
+// callOf is the call in the protocol's own words.
+func callOf(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == elsewhere {
+		return "unknown"
+	}
+	return r.Pattern
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.log.Debug("control answer not sent", "call", r.Method+" "+r.URL.Path, "error", err)
+		s.log.Debug("control answer not sent", "call", callOf(r), "error", err)
 	}
 }

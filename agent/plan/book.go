@@ -118,6 +118,11 @@ func (b *book) AddRequest(_ context.Context, r rotation.Request) (rotation.Reque
 	return r, unasked("add request")
 }
 
+// AddRequests implements [rotation.Journal] with an error.
+func (b *book) AddRequests(context.Context, []rotation.Request) ([]rotation.Request, error) {
+	return nil, unasked("add requests")
+}
+
 // Request implements [rotation.Journal] with an error.
 func (b *book) Request(context.Context, int64) (rotation.Request, error) {
 	return rotation.Request{}, unasked("request")

@@ -83,6 +83,8 @@ func waits(pol rotation.Policy, outcome rotation.Outcome) []Wait {
 	switch {
 	case status.State == rotation.SlotBlocked:
 		all = append(all, Wait{Slot: pol.Slot, Reason: status.Reason})
+	case outcome.BadRow != nil: // a person ends it, no time
+		all = append(all, Wait{Slot: pol.Slot, Reason: outcome.Reason})
 	case !OfOldTokens(outcome.Reason):
 		all = append(all, Wait{Slot: pol.Slot, Reason: outcome.Reason, Until: moment(outcome.NextAt)})
 	}

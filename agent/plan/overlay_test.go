@@ -98,10 +98,11 @@ func TestBookAnswersWhatAPassAsks(t *testing.T) {
 func TestBookRefusesTheRest(t *testing.T) {
 	b := newBook(nil)
 	_, added := b.AddRequest(t.Context(), rotation.Request{})
+	_, all := b.AddRequests(t.Context(), nil)
 	_, request := b.Request(t.Context(), 1)
 	_, history := b.History(t.Context(), rotation.HistoryFilter{})
 	for _, slots := range b.Slots(t.Context()) {
-		for _, err := range []error{added, request, history, slots} {
+		for _, err := range []error{added, all, request, history, slots} {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("error %v", err)
 			}

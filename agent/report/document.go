@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -61,10 +62,13 @@ func States() []rotation.SlotState {
 		rotation.SlotDelivering, rotation.SlotCurrent}
 }
 
-// Reader is what a Document needs of a [rotation.Journal]. Both methods fail
-// with rotation.ErrNoRecord when nothing is stored under the name.
+// Reader is what a Document needs of a [rotation.Journal].
 type Reader interface {
-	Slot(ctx context.Context, slot string) (rotation.Record, error)
+	// Slots yields every record. One that can't be read comes as its Slot
+	// with a rotation.BadRow, and the others follow.
+	Slots(ctx context.Context) iter.Seq2[rotation.Record, error]
+	// Account fails with rotation.ErrNoRecord when nothing is stored under
+	// the name, and with a rotation.BadRow when it can't be read.
 	Account(ctx context.Context, id string) (rotation.AccountRecord, error)
 }
 
@@ -75,43 +79,109 @@ type Source struct {
 	Journal        Reader
 	// Policies are the declared slots.
 	Policies []rotation.Policy
+	// BadRows are what passes found in the journal that can't be read, by
+	// slot; Build finds those of slots and accounts by itself. nil is none.
+	BadRows map[string]*rotation.BadRow
 }
 
 // Build reads the journal's record of every declared slot. A slot without a
-// record is new. It fails when the journal can't be read or ctx is done; there
-// is no half Document. What only a running agent knows (Running, Held,
+// record is new; one whose record can't be read is blocked, and says which
+// place. Build fails when the journal can't be read at all or ctx is done;
+// there is no half Document. What only a running agent knows (Running, Held,
 // Declaration, CredentialExpiresAt) is left for the caller to fill in.
 func Build(ctx context.Context, source Source, now time.Time) (Document, error) {
 	doc := Document{Agent: source.Agent, Version: source.Version, Now: now.UTC(),
-		Counts: make(map[rotation.SlotState]int), Slots: make([]rotation.Status, 0, len(source.Policies))}
+		Counts: make(map[rotation.SlotState]int), Slots: make([]rotation.Status, len(source.Policies))}
 	for _, state := range States() {
 		doc.Counts[state] = 0
 	}
-	accounts := make(map[string]rotation.AccountRecord)
-	for _, policy := range source.Policies {
-		if err := ctx.Err(); err != nil {
-			return Document{}, fmt.Errorf("read the journal: %w", err)
-		}
-		account, known := accounts[policy.AccountID]
-		if !known {
-			var err error
-			account, err = source.Journal.Account(ctx, policy.AccountID)
-			if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
-				return Document{}, fmt.Errorf("read the journal: account %s: %w", policy.AccountID, err)
-			}
-			accounts[policy.AccountID] = account
-		}
-		record, err := source.Journal.Slot(ctx, policy.Slot)
-		if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
-			return Document{}, fmt.Errorf("read the journal: slot %s: %w", policy.Slot, err)
-		}
-		doc.add(rotation.Describe(record, account, policy))
+	b := builder{source: source, doc: &doc, accounts: make(map[string]account), places: make(map[string]int, len(source.Policies))}
+	for i, policy := range source.Policies {
+		b.places[policy.Slot] = i
+	}
+	if err := b.slots(ctx); err != nil {
+		return Document{}, fmt.Errorf("read the journal: %w", err)
+	}
+	for _, status := range doc.Slots {
+		doc.count(status)
 	}
 	return doc, nil
 }
 
-func (d *Document) add(status rotation.Status) {
-	d.Slots = append(d.Slots, status)
+// builder fills the slots of a Document in.
+type builder struct {
+	source   Source
+	doc      *Document
+	accounts map[string]account
+	places   map[string]int // of the slots that are still to be told
+}
+
+type account struct {
+	record rotation.AccountRecord
+	bad    *rotation.BadRow
+}
+
+// slots goes through the whole journal once, then tells the slots that have no
+// record.
+func (b *builder) slots(ctx context.Context) error {
+	for record, err := range b.source.Journal.Slots(ctx) {
+		var bad *rotation.BadRow
+		if err != nil && !errors.As(err, &bad) {
+			return err
+		}
+		if err := b.tell(ctx, record, bad); err != nil {
+			return err
+		}
+	}
+	for _, policy := range b.source.Policies {
+		if err := b.tell(ctx, rotation.Record{Slot: policy.Slot}, nil); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// tell fills one slot in, if it is declared and not told yet.
+func (b *builder) tell(ctx context.Context, record rotation.Record, bad *rotation.BadRow) error {
+	place, declared := b.places[record.Slot]
+	if !declared {
+		return nil
+	}
+	delete(b.places, record.Slot)
+	policy := b.source.Policies[place]
+	account, err := b.account(ctx, policy.AccountID)
+	if err != nil {
+		return err
+	}
+	for _, known := range []*rotation.BadRow{account.bad, b.source.BadRows[record.Slot]} {
+		if bad == nil {
+			bad = known
+		}
+	}
+	if bad != nil {
+		b.doc.Slots[place] = rotation.DescribeBadRow(bad, policy)
+		return nil
+	}
+	b.doc.Slots[place] = rotation.Describe(record, account.record, policy)
+	return nil
+}
+
+// account reads an account once.
+func (b *builder) account(ctx context.Context, id string) (account, error) {
+	if known, ok := b.accounts[id]; ok {
+		return known, nil
+	}
+	var a account
+	var err error
+	a.record, err = b.source.Journal.Account(ctx, id)
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) && !errors.As(err, &a.bad) {
+		return a, fmt.Errorf("account %s: %w", id, err)
+	}
+	b.accounts[id] = a
+	return a, nil
+}
+
+func (d *Document) count(status rotation.Status) {
 	d.Counts[status.State]++
 	for _, token := range status.Retired {
 		if token.State == rotation.Unclaimed {

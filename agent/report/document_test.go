@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,22 +77,88 @@ func TestBuildReadsAnAccountOnce(t *testing.T) {
 	if _, err := report.Build(t.Context(), src, now); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{pipeline, "bi@service"}, journal.asked); diff != "" {
+	slices.Sort(journal.asked)
+	if diff := cmp.Diff([]string{"bi@service", pipeline}, journal.asked); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Slots that aren't declared have records too, for as long as they are kept.
+func TestBuildLeavesOthersOut(t *testing.T) {
+	src, journal := source()
+	other := rotation.Slot("ci@service", "gone")
+	journal.slots[other] = settled(other, "local/ci.env")
+	journal.badSlots = map[string]*rotation.BadRow{other: {Table: "slots", Err: errors.New("nonsense")}}
+	doc, err := report.Build(t.Context(), src, now)
+	if err != nil || len(doc.Slots) != 3 || doc.Counts[rotation.SlotBlocked] != 1 {
+		t.Errorf("%d slots, %v, %v; want the three that are declared", len(doc.Slots), doc.Counts, err)
+	}
+	if slices.Contains(journal.asked, "ci@service") {
+		t.Error("the account of a slot that isn't declared was read")
+	}
+}
+
+// A row that can't be read blocks what it is of, and says which place.
+func TestBuildTellsBadRows(t *testing.T) {
+	slot, staging := rotation.Slot(pipeline, "pipeline-production"), rotation.Slot(pipeline, "staging")
+	bad := &rotation.BadRow{Table: "slots", Key: slot, Column: "body", Field: "high", Err: errors.New("there is text, want a number")}
+	for name, test := range map[string]struct {
+		spoil func(*report.Source, *records)
+		want  []string // the slots that are blocked by it
+	}{
+		"slot":    {func(_ *report.Source, r *records) { r.badSlots = map[string]*rotation.BadRow{slot: bad} }, []string{slot}},
+		"account": {func(_ *report.Source, r *records) { r.badAccounts = map[string]*rotation.BadRow{pipeline: bad} }, []string{slot, staging}},
+		"found by a pass": {func(s *report.Source, _ *records) { s.BadRows = map[string]*rotation.BadRow{staging: bad} },
+			[]string{staging}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src, journal := source()
+			test.spoil(&src, journal)
+			doc, err := report.Build(t.Context(), src, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var blocked []string
+			for _, s := range doc.Slots {
+				if s.Reason == rotation.JournalUnreadable {
+					blocked = append(blocked, s.Slot)
+				}
+			}
+			if diff := cmp.Diff(test.want, blocked); diff != "" {
+				t.Errorf("blocked (-want +got):\n%s", diff)
+			}
+			if doc.Counts[rotation.SlotBlocked] != len(test.want)+1 { // and the one of a blocked account
+				t.Errorf("counts %v", doc.Counts)
+			}
+			var told []string
+			for _, p := range doc.Problems() {
+				if strings.Contains(p.Text, "journal_unreadable") {
+					told = append(told, p.String())
+				}
+			}
+			if len(told) != len(test.want) {
+				t.Errorf("problems %q, want one for each of %q", told, test.want)
+			}
+			for i, text := range told {
+				if !strings.Contains(text, bad.Error()) || !strings.Contains(text, "handover resume "+test.want[i]) {
+					t.Errorf("%q doesn't say which place, or what to do", text)
+				}
+			}
+		})
 	}
 }
 
 func TestBuildFailsWithTheJournal(t *testing.T) {
 	broken := errors.New("disk I/O error")
-	for name, breakIt := range map[string]func(*records){
-		"slot":    func(r *records) { r.failSlot = broken },
-		"account": func(r *records) { r.failAccount = broken },
+	for place, breakIt := range map[string]func(*records){
+		"read the journal: disk":               func(r *records) { r.failSlot = broken },
+		"read the journal: account bi@service": func(r *records) { r.failAccount = broken },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(place, func(t *testing.T) {
 			src, journal := source()
 			breakIt(journal)
 			doc, err := report.Build(t.Context(), src, now)
-			if !errors.Is(err, broken) || !strings.Contains(err.Error(), name+" "+pipeline) {
+			if !errors.Is(err, broken) || !strings.Contains(err.Error(), place) {
 				t.Errorf("error = %v, want the cause and the place", err)
 			}
 			if doc.Slots != nil {

@@ -2,6 +2,10 @@ package report_test
 
 import (
 	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
@@ -22,24 +26,32 @@ type records struct {
 	slots                 map[string]rotation.Record
 	accounts              map[string]rotation.AccountRecord
 	failSlot, failAccount error
+	// badSlots and badAccounts are those that can't be read.
+	badSlots, badAccounts map[string]*rotation.BadRow
 	asked                 []string
 }
 
-func (r *records) Slot(_ context.Context, slot string) (rotation.Record, error) {
-	if r.failSlot != nil {
-		return rotation.Record{}, r.failSlot
+func (r *records) Slots(context.Context) iter.Seq2[rotation.Record, error] {
+	return func(yield func(rotation.Record, error) bool) {
+		for _, slot := range slices.Sorted(maps.Keys(r.slots)) {
+			rec, err := r.slots[slot], r.failSlot
+			if bad := r.badSlots[slot]; bad != nil {
+				rec, err = rotation.Record{Slot: slot}, fmt.Errorf("list slots: %w", bad)
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
 	}
-	rec, ok := r.slots[slot]
-	if !ok {
-		return rotation.Record{}, rotation.ErrNoRecord
-	}
-	return rec, nil
 }
 
 func (r *records) Account(_ context.Context, id string) (rotation.AccountRecord, error) {
 	r.asked = append(r.asked, id)
 	if r.failAccount != nil {
 		return rotation.AccountRecord{}, r.failAccount
+	}
+	if bad := r.badAccounts[id]; bad != nil {
+		return rotation.AccountRecord{ID: id}, fmt.Errorf("read account: %w", bad)
 	}
 	rec, ok := r.accounts[id]
 	if !ok {

@@ -83,7 +83,11 @@ func slotProblems(s rotation.Status, now time.Time) []ranked {
 		add(rankExpired, "token %d (g%d) expired %s", s.TokenID, s.Generation, Relative(s.ExpiresAt, now))
 	}
 	if s.State == rotation.SlotBlocked {
-		add(rankBlocked, "blocked: %s; mend it, then: handover resume %s", s.Reason, s.Slot)
+		why := string(s.Reason)
+		if s.Detail != "" {
+			why += ": " + s.Detail
+		}
+		add(rankBlocked, "blocked: %s; mend it, then: handover resume %s", why, s.Slot)
 	}
 	if !expired && s.State == rotation.SlotIssuing && slices.Contains(losses, s.Reason) {
 		add(rankServing, "token %d (g%d) has to be replaced: %s", s.TokenID, s.Generation, s.Reason)
@@ -108,6 +112,8 @@ var losses = []rotation.Reason{rotation.ValueLost, rotation.RevokedByOthers, rot
 
 func targetProblem(t rotation.TargetStatus, now time.Time) (string, bool) {
 	switch {
+	case t.Reason == rotation.JournalUnreadable: // the slot says so
+		return "", false
 	case t.State == rotation.Foreign:
 		return fmt.Sprintf("%s; take the value away, or declare on_foreign: take_over", t.Reason), true
 	case t.State == rotation.TargetBlocked:

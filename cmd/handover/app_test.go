@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/handover-agent/handover/agent/config"
 )
 
@@ -56,7 +58,8 @@ func TestReport(t *testing.T) {
 // TestEveryCommandRefusesWhatItDoesNotKnow: 64, a hint, and nothing on stdout.
 func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, c := range commandsOf(new(app).root()) {
-		for _, args := range [][]string{{c.Name(), "--no-such-flag"}, {c.Name(), "-o", "xml"}, {c.Name(), "a", "b", "c", "--log-level", "loud"}} {
+		for _, args := range [][]string{{"--no-such-flag"}, {"-o", "xml"}, {"a", "b", "c", "--log-level", "loud"}} {
+			args = append(wordsOf(c), args...)
 			code, out, errs := call(t, args...)
 			if code != exitUsage || out != "" || !strings.HasPrefix(errs, "handover: ") {
 				t.Errorf("%v: code %d, stdout %q, stderr %q", args, code, out, errs)
@@ -67,15 +70,18 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 
 func TestEveryCommandHelps(t *testing.T) {
 	for _, c := range commandsOf(new(app).root()) {
-		byFlag, out, errs := call(t, c.Name(), "--help")
+		byFlag, out, errs := call(t, append(wordsOf(c), "--help")...)
 		if byFlag != exitDone || errs != "" || !strings.Contains(out, "Examples:\n") {
-			t.Errorf("%s --help: code %d, stderr %q, stdout %q", c.Name(), byFlag, errs, out)
+			t.Errorf("%s --help: code %d, stderr %q, stdout %q", c.CommandPath(), byFlag, errs, out)
 		}
-		if _, again, _ := call(t, "help", c.Name()); again != out {
-			t.Errorf("help %s says %q, its --help says %q", c.Name(), again, out)
+		if _, again, _ := call(t, append([]string{"help"}, wordsOf(c)...)...); again != out {
+			t.Errorf("help %v says %q, its --help says %q", wordsOf(c), again, out)
 		}
 	}
 }
+
+// wordsOf is how a command is called: "history", "prune".
+func wordsOf(c *cobra.Command) []string { return strings.Fields(c.CommandPath())[1:] }
 
 // TestPrintFailsAsItsStream: what can't be written is an error, in every form.
 func TestPrintFailsAsItsStream(t *testing.T) {

@@ -82,8 +82,11 @@ func helpCommand() *cobra.Command {
 		ValidArgsFunction: completeCommands,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
+			if err != nil {
 				return unknownCommand(cmd.Root(), args[0])
+			}
+			if len(rest) > 0 {
+				return unknownCommand(found, rest[0])
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()

@@ -47,6 +47,7 @@ that left the declaration is named by its id.`,
 			return a.history(cmd.Context(), args, filter)
 		},
 	}
+	cmd.AddCommand(a.pruneCommand())
 	cmd.Flags().IntVar(&limit, "limit", limit, "the most acts to tell")
 	cmd.Flags().Var(&since, "since", "only acts that are no older than this, such as 7d; 0s is no limit")
 	return cmd
@@ -62,19 +63,21 @@ func (a *app) history(ctx context.Context, args []string, filter rotation.Histor
 		filter.Slot, unknown = namesOf(d).slot(args[0])
 	}
 	events, err := eventsOf(ctx, d.State.SQLite, filter)
-	if err != nil && !errors.Is(err, journal.ErrNoJournal) {
+	var unread error // some events; the others are told
+	switch {
+	case errors.Is(err, rotation.ErrBadRow):
+		unread = err
+	case err != nil && !errors.Is(err, journal.ErrNoJournal):
 		return err
-	}
-	if unknown != nil && len(events) == 0 {
+	case unknown != nil && len(events) == 0:
 		return unknown
-	}
-	if err != nil {
+	case err != nil:
 		fmt.Fprintln(a.err, "no agent has run yet:", err)
 	}
 	if events == nil {
 		events = []rotation.Event{}
 	}
-	return a.print(chronicle{events}, func(w io.Writer) error { return report.WriteHistory(w, events) })
+	return errors.Join(a.print(chronicle{events}, func(w io.Writer) error { return report.WriteHistory(w, events) }), unread)
 }
 
 // slot is the slot that one argument names. Of one that isn't declared it

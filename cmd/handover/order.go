@@ -125,12 +125,8 @@ func (a *app) ask(ctx context.Context, o order) error {
 // carryOut takes the lease and does the work, where no agent answers.
 func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
 	running, err := a.open(ctx, a.logger())
-	if errors.Is(err, journal.ErrLocked) {
-		return fmt.Errorf("an agent runs, and nobody answers at its control socket %s: "+
-			"is agent.socket the same for it, and can this user reach it? (%w)", d.Agent.Socket, err)
-	}
 	if err != nil {
-		return err
+		return unanswered(d, err)
 	}
 	defer func() { err = also(err, running.Close()) }()
 	stored, err := running.Submit(ctx, o.requests(slots))
@@ -164,6 +160,15 @@ func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slot
 		return err
 	}
 	return verdict(doc, len(waits))
+}
+
+// unanswered is err of taking the lease where no agent answers.
+func unanswered(d *config.Declaration, err error) error {
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("an agent runs, and nobody answers at its control socket %s: "+
+			"is agent.socket the same for it, and can this user reach it? (%w)", d.Agent.Socket, err)
+	}
+	return err
 }
 
 // settle brings the slots to rest, once or, with --wait, until none waits for

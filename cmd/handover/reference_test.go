@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -58,7 +57,7 @@ func TestManualNamesEveryExitCode(t *testing.T) {
 // calls it, and flags with a description.
 func TestHelpIsWhole(t *testing.T) {
 	for _, c := range append(commandsOf(new(app).root()), new(app).root()) {
-		t.Run(c.Name(), func(t *testing.T) {
+		t.Run(c.CommandPath(), func(t *testing.T) {
 			if c.Short == "" || strings.HasSuffix(c.Short, ".") || c.Long == "" || !strings.HasSuffix(strings.TrimSpace(c.Long), ".") &&
 				!strings.HasSuffix(c.Long, "agent.schema.json") {
 				t.Errorf("short %q, long %q", c.Short, c.Long)
@@ -80,9 +79,19 @@ func TestHelpIsWhole(t *testing.T) {
 	}
 }
 
+// commandsOf are all commands, each with its own behind it.
 func commandsOf(root *cobra.Command) []*cobra.Command {
 	root.InitDefaultHelpCmd()
-	return slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return c.Hidden })
+	return below(root)
+}
+
+func below(parent *cobra.Command) (all []*cobra.Command) {
+	for _, c := range parent.Commands() {
+		if !c.Hidden {
+			all = append(append(all, c), below(c)...)
+		}
+	}
+	return all
 }
 
 // reference is the made part of the manual.

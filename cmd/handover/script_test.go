@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "signal": signalAll, "fault": fault, "nofaults": noFaults,
-			"live": live, "newer": newer, "nosecrets": noSecrets,
+			"live": live, "newer": newer, "nosecrets": noSecrets, "sql": edit,
 		},
 	})
 }
@@ -215,9 +215,19 @@ func live(ts *testscript.TestScript, _ bool, args []string) {
 
 // newer makes a journal look as if a later release had written it: newer FILE
 func newer(ts *testscript.TestScript, _ bool, args []string) {
-	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	inJournal(ts, args[0], "INSERT INTO schema_version (version, applied_at) VALUES (99, '2026-11-05T00:00:00Z')")
+}
+
+// edit writes into a journal by hand, also beside a running agent: sql FILE
+// STATEMENTS
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	inJournal(ts, args[0], ts.ReadFile(args[1]))
+}
+
+func inJournal(ts *testscript.TestScript, file, statements string) {
+	db, err := sql.Open("sqlite", "file:"+ts.MkAbs(file)+"?_pragma=busy_timeout(5000)")
 	ts.Check(err)
-	_, err = db.Exec("INSERT INTO schema_version (version, applied_at) VALUES (99, '2026-11-05T00:00:00Z')")
+	_, err = db.Exec(statements)
 	ts.Check(errors.Join(err, db.Close()))
 }
 

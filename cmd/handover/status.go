@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,9 +68,9 @@ func journaled(ctx context.Context, d *config.Declaration) (doc report.Document,
 // blank is the journal before the first run.
 type blank struct{}
 
-// Slot fails with ErrNoRecord.
-func (blank) Slot(context.Context, string) (rotation.Record, error) {
-	return rotation.Record{}, rotation.ErrNoRecord
+// Slots yields none.
+func (blank) Slots(context.Context) iter.Seq2[rotation.Record, error] {
+	return func(func(rotation.Record, error) bool) {}
 }
 
 // Account fails with ErrNoRecord.

@@ -16,10 +16,11 @@ func fullRecord(slot string) rotation.Record {
 	rec := rotation.Record{Slot: slot, High: 6, Current: 6, DueAt: now, Targets: map[string]rotation.TargetRecord{}}
 	for n := uint64(1); n <= 6; n++ {
 		rec.Generations = append(rec.Generations, rotation.Generation{
-			Number: n, Label: fmt.Sprintf("production.acme.g%d", n), TokenID: int64(n), State: rotation.Live,
+			Number: n, Label: fmt.Sprintf("production.acme.g%d", n), TokenID: int64(n), State: rotation.Gone,
 			Fingerprint: "0123456789abcdef0123456789abcdef", Claimed: true, IssuedAt: now, Expires: now,
 		})
 	}
+	rec.Generations[5].State = rotation.Live
 	for _, key := range []string{"vault connections/a", "aws connections/a", "local a.env"} {
 		rec.Targets[key] = rotation.TargetRecord{State: rotation.InStep, Serves: 6, SeenAt: now, Since: now}
 	}
@@ -125,4 +126,19 @@ func encode(b *testing.B, rec rotation.Record) []byte {
 		b.Fatal(err)
 	}
 	return body
+}
+
+// BenchmarkRequests10000 is `rotate --all` on 10,000 slots: what it takes to
+// store its requests, with the disk's syncs.
+func BenchmarkRequests10000(b *testing.B) {
+	list := make([]rotation.Request, 10000)
+	for i := range list {
+		list[i] = rotation.Request{Kind: rotation.RequestRotate, Slot: fmt.Sprintf("account_%05d@service/production", i), Actor: "uid 0"}
+	}
+	for b.Loop() {
+		j := mustOpenSynced(b, newPath(b), Options{})
+		if _, err := j.AddRequests(b.Context(), list); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

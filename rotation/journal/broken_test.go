@@ -130,14 +130,15 @@ func TestDatabaseOfAnotherProgram(t *testing.T) {
 }
 
 // later is a release with one more migration.
-func later(second string) dialect {
-	first, _ := fs.ReadFile(migrations, "migrations/sqlite/0001_first.sql")
+func later(next string) dialect {
 	d := sqliteDialect
 	d.folder = "m"
-	d.steps = fstest.MapFS{
-		"m/0001_first.sql":  {Data: first},
-		"m/0002_second.sql": {Data: []byte(second)},
+	steps := fstest.MapFS{"m/0003_next.sql": {Data: []byte(next)}}
+	for _, name := range []string{"0001_first.sql", "0002_events_at.sql"} {
+		text, _ := fs.ReadFile(migrations, "migrations/sqlite/"+name)
+		steps["m/"+name] = &fstest.MapFile{Data: text}
 	}
+	d.steps = steps
 	return d
 }
 
@@ -148,8 +149,8 @@ func TestMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRevision(t, j, 1)
-	if versions, err := column[int](t.Context(), j.readers, "SELECT version FROM schema_version ORDER BY version"); err != nil || len(versions) != 2 {
-		t.Errorf("versions %v, %v; want two", versions, err)
+	if versions, err := column[int](t.Context(), j.readers, "SELECT version FROM schema_version ORDER BY version"); err != nil || len(versions) != 3 {
+		t.Errorf("versions %v, %v; want three", versions, err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -161,7 +162,7 @@ func TestMigration(t *testing.T) {
 func TestMigrationThatFails(t *testing.T) {
 	path := closedFile(t)
 	_, err := open(t.Context(), path, Options{}, later("CREATE TABLE more (a); CREATE TABLE slots (a)"))
-	if err == nil || !strings.Contains(err.Error(), "0002_second.sql") {
+	if err == nil || !strings.Contains(err.Error(), "0003_next.sql") {
 		t.Fatalf("%v, want an error that names the migration", err)
 	}
 	j := mustOpen(t, path, Options{}) // as it was, and not locked
@@ -172,10 +173,10 @@ func TestMigrationThatFails(t *testing.T) {
 }
 
 func TestMigrationsAreNumbered(t *testing.T) {
-	for _, name := range []string{"m/0003_gap.sql", "m/x.sql"} {
+	for _, name := range []string{"m/0004_gap.sql", "m/x.sql"} {
 		d := later("")
 		d.steps.(fstest.MapFS)[name] = &fstest.MapFile{}
-		delete(d.steps.(fstest.MapFS), "m/0002_second.sql")
+		delete(d.steps.(fstest.MapFS), "m/0003_next.sql")
 		if _, err := d.files(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v, want an error that names it", name, err)
 		}

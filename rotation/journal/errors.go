@@ -8,6 +8,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/handover-agent/handover/rotation"
 )
 
 // The kinds of errors of opening and of writing a journal, beside those of
@@ -54,6 +56,8 @@ var advice = map[error]string{
 	ErrFull:     "free some space; nothing of this act was stored",
 	ErrRemoved:  "restart the agent; it opens what is there, or rebuilds it",
 	ErrBusy:     "close the program that has the file open, such as a sqlite3 shell",
+	rotation.ErrBadRow: "mend that place, or delete the row: the agent makes a slot's or an account's anew " +
+		"from Qualytics and the stores",
 }
 
 // Error is what opening and writing fail with. It unwraps to its Kind and Err.
@@ -150,9 +154,4 @@ var systemKinds = map[error]error{
 	syscall.EISDIR:  ErrReadOnly,
 	syscall.ELOOP:   ErrReadOnly,
 	fs.ErrNotExist:  ErrNoJournal,
-}
-
-// badRow says that what is stored under key can't be read.
-func badRow(table, key string, err error) error {
-	return because(ErrCorrupt, "table %s, key %q: %w", table, key, err)
 }

@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,17 +64,27 @@ func (j *Journal) prune(ctx context.Context, tx *sql.Tx, e rotation.Event) error
 	if j.opt.KeepEvents < 0 {
 		return nil
 	}
-	where, key := "slot = $1", e.Slot
+	where, key := ofSlot, e.Slot
 	if e.Slot == "" {
-		where, key = "slot = '' AND account = $1", e.Account
+		where, key = ofAccount, e.Account
 	}
-	query := fmt.Sprintf(`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE %[1]s AND id <=
-		(SELECT id FROM events WHERE %[1]s ORDER BY id DESC LIMIT 1 OFFSET $2) ORDER BY id LIMIT $3)`, where)
-	_, err := tx.ExecContext(ctx, query, key, j.opt.KeepEvents, pruneMost)
+	_, err := tx.ExecContext(ctx, pruneQuery(where), key, j.opt.KeepEvents, pruneMost)
 	return err
 }
 
-// History implements [rotation.Journal].
+// Whose history is cut.
+const (
+	ofSlot    = "slot = $1"
+	ofAccount = "slot = '' AND account = $1"
+)
+
+func pruneQuery(where string) string {
+	return fmt.Sprintf(`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE %[1]s AND id <=
+		(SELECT id FROM events WHERE %[1]s ORDER BY id DESC LIMIT 1 OFFSET $2) ORDER BY id LIMIT $3)`, where)
+}
+
+// History implements [rotation.Journal]. Events that can't be read are left
+// out: the others come with rotation.ErrBadRow, which names the first.
 func (j *Journal) History(ctx context.Context, filter rotation.HistoryFilter) (events []rotation.Event, err error) {
 	query, args, err := historyQuery(filter)
 	if err == nil {
@@ -81,11 +93,13 @@ func (j *Journal) History(ctx context.Context, filter rotation.HistoryFilter) (e
 			return err
 		})
 	}
-	slices.Reverse(events)
+	slices.SortFunc(events, func(a, b rotation.Event) int { return cmp.Compare(a.ID, b.ID) })
 	return events, err
 }
 
-// historyQuery selects the newest events first.
+// historyQuery selects the newest events first: by their IDs or, where a time
+// alone is asked for, by their times, for those have an index. The two differ
+// where a clock was set back.
 func historyQuery(f rotation.HistoryFilter) (string, []any, error) {
 	query, args := `SELECT id, at, slot, account, act, reason, actor, generation, token_id, target, fingerprint, detail
 		FROM events WHERE 1 = 1`, []any(nil)
@@ -107,41 +121,52 @@ func historyQuery(f rotation.HistoryFilter) (string, []any, error) {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	and("ORDER BY id DESC LIMIT $%d", limit)
+	order := "id DESC"
+	if f.Slot == "" && !f.Since.IsZero() {
+		order = "at DESC, id DESC"
+	}
+	and("ORDER BY "+order+" LIMIT $%d", limit)
 	return query, args, nil
 }
 
-func scanEvents(ctx context.Context, db *sql.DB, query string, args []any) ([]rotation.Event, error) {
+// scanEvents reads all events that can be read; err then names the first that
+// can't.
+func scanEvents(ctx context.Context, db *sql.DB, query string, args []any) (events []rotation.Event, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var events []rotation.Event
+	var bad error
 	for rows.Next() {
 		e, err := scanEvent(rows)
-		if err != nil {
+		switch {
+		case err == nil:
+			events = append(events, e)
+		case !errors.Is(err, rotation.ErrBadRow):
 			return nil, err
+		case bad == nil:
+			bad = err
 		}
-		events = append(events, e)
 	}
-	return events, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return events, bad
 }
 
-func scanEvent(rows *sql.Rows) (rotation.Event, error) {
-	var (
-		e                        rotation.Event
-		at, act, reason, printed string
-		generation               int64
-	)
-	err := rows.Scan(&e.ID, &at, &e.Slot, &e.Account, &act, &reason, &e.Actor, &generation, &e.TokenID, &e.Target, &printed, &e.Detail)
+func scanEvent(from scanner) (rotation.Event, error) {
+	var id int64 // the row's own number: always one
+	var at, slot, account, act, reason, actor, generation, token, target, printed, detail cell
+	err := from.Scan(&id, &at, &slot, &account, &act, &reason, &actor, &generation, &token, &target, &printed, &detail)
 	if err != nil {
-		return e, err
+		return rotation.Event{}, err
 	}
-	e.Act, e.Reason, e.Fingerprint = rotation.Act(act), rotation.Reason(reason), secret.Fingerprint(printed)
-	e.Generation = uint64(generation)
-	if e.At, err = time.Parse(stamp, at); err != nil {
-		return e, badRow("events", fmt.Sprint(e.ID), err)
-	}
-	return e, nil
+	l := line{table: "events", key: fmt.Sprint(id)}
+	e := rotation.Event{ID: id, At: take(&l, "at", at.moment), Slot: take(&l, "slot", slot.text), Account: take(&l, "account", account.text),
+		Act: rotation.Act(take(&l, "act", act.text)), Reason: rotation.Reason(take(&l, "reason", reason.text)),
+		Actor: take(&l, "actor", actor.text), Generation: uint64(take(&l, "generation", generation.number)),
+		TokenID: take(&l, "token_id", token.number), Target: take(&l, "target", target.text),
+		Fingerprint: secret.Fingerprint(take(&l, "fingerprint", printed.text)), Detail: take(&l, "detail", detail.text)}
+	return e, l.err
 }

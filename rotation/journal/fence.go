@@ -30,13 +30,18 @@ func raiseFence(ctx context.Context, db *sql.DB, process string) (value int64, e
 // checkFence fails when this journal's lease is over: ErrFenced. A fence that
 // is lower, or missing, says that older content was put into the file.
 func (j *Journal) checkFence(ctx context.Context, tx *sql.Tx) error {
-	var value int64
-	err := tx.QueryRowContext(ctx, readFence+j.dialect.hold, fenceName).Scan(&value)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	var held cell
+	err := tx.QueryRowContext(ctx, readFence+j.dialect.hold, fenceName).Scan(&held)
+	if errors.Is(err, sql.ErrNoRows) {
 		return because(ErrRemoved, "it has no fence")
-	case err != nil:
+	}
+	if err != nil {
 		return err
+	}
+	value, err := held.number()
+	switch {
+	case err != nil:
+		return badRow("fence", fenceName, "value", "", err)
 	case value > j.fence:
 		return fmt.Errorf("%w: its fence is %d, ours %d: another agent took it over; stop one of the two", rotation.ErrFenced, value, j.fence)
 	case value < j.fence:

@@ -99,17 +99,25 @@ func TestConformance(t *testing.T) {
 	rotationtest.Journal(t, func(t *testing.T) rotation.Journal { return mustOpen(t, newPath(t), Options{}) })
 }
 
-// TestFence plays a lock that doesn't hold: two names of one file in two lock
-// files.
 func TestFence(t *testing.T) {
-	rotationtest.Fence(t,
-		func(t *testing.T) *Journal { return mustOpen(t, newPath(t), Options{Process: "one"}) },
-		func(t *testing.T, j *Journal) *Journal {
-			if err := os.Remove(j.path + ".lock"); err != nil {
-				t.Fatal(err)
-			}
-			return mustOpen(t, j.path, Options{Process: "two"})
-		})
+	rotationtest.Fence(t, func(t *testing.T) *Journal { return mustOpen(t, newPath(t), Options{Process: "one"}) }, takeover)
+}
+
+// takeover plays a lock that doesn't hold: two names of one file in two lock
+// files.
+func takeover(t *testing.T, j *Journal) *Journal {
+	if err := os.Remove(j.path + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	return mustOpen(t, j.path, Options{Process: "two"})
+}
+
+func TestLinear(t *testing.T) {
+	histories := uint64(20)
+	if testing.Short() {
+		histories = 4
+	}
+	rotationtest.Linear(t, histories, func(t *testing.T) *Journal { return mustOpen(t, newPath(t), Options{}) }, takeover)
 }
 
 func TestReopen(t *testing.T) {
@@ -290,7 +298,7 @@ func TestCtxEndsInMidAct(t *testing.T) {
 func TestOpenTellsTheLog(t *testing.T) {
 	var out bytes.Buffer
 	j := mustOpen(t, newPath(t), Options{Log: slog.New(slog.NewTextHandler(&out, nil))})
-	for _, want := range []string{"path=" + j.Path(), "fence=1", "migrations=1"} {
+	for _, want := range []string{"path=" + j.Path(), "fence=1", "migrations=2"} {
 		if !bytes.Contains(out.Bytes(), []byte(want)) {
 			t.Errorf("%q isn't in the log: %s", want, &out)
 		}

@@ -22,12 +22,15 @@ var (
 	accounts = table{name: "accounts", key: "id"}
 )
 
-// row is a stored record.
+// row is a record to be stored.
 type row struct {
 	key      string
 	revision int64
 	body     []byte
 }
+
+// stored is a record as it stands there.
+type stored struct{ key, revision, body cell }
 
 var errName = errors.New("a record needs a name, of valid UTF-8 without NUL")
 
@@ -53,72 +56,97 @@ func (t table) put(ctx context.Context, tx *sql.Tx, r row, fence int64) error {
 	return fmt.Errorf("%s %q at revision %d: %w", t.name, r.key, r.revision-1, rotation.ErrStale)
 }
 
-// get reads the record of key, or sql.ErrNoRows.
-func (t table) get(ctx context.Context, db *sql.DB, key string) (row, error) {
-	r := row{key: key}
-	query := fmt.Sprintf("SELECT revision, body FROM %s WHERE %s = $1", t.name, t.key)
-	err := db.QueryRowContext(ctx, query, key).Scan(&r.revision, &r.body)
-	return r, err
+func (t table) selectOne() string {
+	return fmt.Sprintf("SELECT revision, body FROM %s WHERE %s = $1", t.name, t.key)
 }
 
-// page reads the first records behind key.
-func (t table) page(ctx context.Context, db *sql.DB, after string) ([]row, error) {
-	query := fmt.Sprintf("SELECT %[1]s, revision, body FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT $2", t.key, t.name)
-	rows, err := db.QueryContext(ctx, query, after, pageSize)
+func (t table) selectPage() string {
+	return fmt.Sprintf("SELECT %[1]s, revision, body FROM %[2]s WHERE %[1]s > $1 ORDER BY %[1]s LIMIT $2", t.key, t.name)
+}
+
+// get reads the record of key, or sql.ErrNoRows.
+func (t table) get(ctx context.Context, db *sql.DB, key string) (stored, error) {
+	s := stored{key: cell{key}}
+	err := db.QueryRowContext(ctx, t.selectOne(), key).Scan(&s.revision, &s.body)
+	return s, err
+}
+
+// page reads the first records behind key, which is a key as it was stored.
+func (t table) page(ctx context.Context, db *sql.DB, after any) ([]stored, error) {
+	rows, err := db.QueryContext(ctx, t.selectPage(), after, pageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	page := make([]row, 0, pageSize)
+	page := make([]stored, 0, pageSize)
 	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.key, &r.revision, &r.body); err != nil {
+		var s stored
+		if err := rows.Scan(&s.key, &s.revision, &s.body); err != nil {
 			return nil, err
 		}
-		page = append(page, r)
+		page = append(page, s)
 	}
 	return page, rows.Err()
 }
 
-// decode reads the body of r into rec, which is to be thrown away on an error.
-func (t table) decode(r row, rec any) error {
-	if err := json.Unmarshal(r.body, rec); err != nil {
-		return badRow(t.name, r.key, err)
-	}
-	if r.revision < 1 {
-		return badRow(t.name, r.key, fmt.Errorf("revision %d", r.revision))
-	}
-	return nil
-}
+// maxRevision is far above what any journal reaches, and can still be counted
+// up.
+const maxRevision = 1 << 62
 
-func decodeSlot(r row) (rotation.Record, error) {
-	var rec rotation.Record
-	err := slots.decode(r, &rec)
-	if err == nil && rec.Slot != r.key {
-		err = badRow(slots.name, r.key, fmt.Errorf("it is the record of %q", rec.Slot))
+// decode reads s into rec, which is to be thrown away on an error, and returns
+// its revision. named is the name in rec, check says what else is wrong with
+// it. An error is a [rotation.BadRow].
+func (t table) decode(s stored, rec any, named *string, check func() (string, error)) (revision int64, err error) {
+	key, err := s.key.name()
+	if err != nil { // nobody asks for it by name
+		return 0, badRow(t.name, fmt.Sprint(s.key.value), t.key, "", err)
+	}
+	l := line{table: t.name, key: key}
+	revision = take(&l, "revision", s.revision.number)
+	if l.err == nil && (revision < 1 || revision > maxRevision) {
+		l.err = badRow(t.name, key, "revision", "", fmt.Errorf("it is %d", revision))
+	}
+	body := take(&l, "body", s.body.text)
+	if l.err != nil {
+		return 0, l.err
+	}
+	field, err := decode(body, rec)
+	if err == nil {
+		field, err = check()
+	}
+	if err == nil && *named != key {
+		field, err = t.key, fmt.Errorf("it is the record of %q", *named)
 	}
 	if err != nil {
-		return rotation.Record{Slot: r.key}, err
+		return 0, badRow(t.name, key, "body", field, err)
 	}
-	rec.Revision = r.revision
+	return revision, nil
+}
+
+func decodeSlot(s stored) (rotation.Record, error) {
+	var rec rotation.Record
+	revision, err := slots.decode(s, &rec, &rec.Slot, rec.Check)
+	if err != nil {
+		name, _ := s.key.name()
+		return rotation.Record{Slot: name}, err
+	}
+	rec.Revision = revision
 	return rec, nil
 }
 
-func decodeAccount(r row) (rotation.AccountRecord, error) {
+func decodeAccount(s stored) (rotation.AccountRecord, error) {
 	var rec rotation.AccountRecord
-	err := accounts.decode(r, &rec)
-	if err == nil && rec.ID != r.key {
-		err = badRow(accounts.name, r.key, fmt.Errorf("it is the record of %q", rec.ID))
-	}
+	revision, err := accounts.decode(s, &rec, &rec.ID, rec.Check)
 	if err != nil {
-		return rotation.AccountRecord{ID: r.key}, err
+		name, _ := s.key.name()
+		return rotation.AccountRecord{ID: name}, err
 	}
-	rec.Revision = r.revision
+	rec.Revision = revision
 	return rec, nil
 }
 
 // Slot implements [rotation.Journal]. A record that can't be read is
-// ErrCorrupt.
+// rotation.ErrBadRow.
 func (j *Journal) Slot(ctx context.Context, slot string) (rec rotation.Record, err error) {
 	err = j.read(ctx, "read slot "+slot+" in journal", func(db *sql.DB) error {
 		r, err := slots.get(ctx, db, slot)
@@ -132,7 +160,7 @@ func (j *Journal) Slot(ctx context.Context, slot string) (rec rotation.Record, e
 }
 
 // Account implements [rotation.Journal]. A record that can't be read is
-// ErrCorrupt.
+// rotation.ErrBadRow.
 func (j *Journal) Account(ctx context.Context, id string) (rec rotation.AccountRecord, err error) {
 	err = j.read(ctx, "read account "+id+" in journal", func(db *sql.DB) error {
 		r, err := accounts.get(ctx, db, id)
@@ -147,13 +175,14 @@ func (j *Journal) Account(ctx context.Context, id string) (rec rotation.AccountR
 
 // Slots implements [rotation.Journal]. It reads pages of 200 and holds nothing
 // open while it yields: the loop may commit, and what others commit meanwhile
-// may be in or not. A record that can't be read comes as its Slot with
-// ErrCorrupt, and the loop may go on to the next; any other error is the last.
+// may be in or not. A record that can't be read comes as its Slot, which may be
+// "", with rotation.ErrBadRow, and the loop may go on to the next; any other
+// error is the last.
 func (j *Journal) Slots(ctx context.Context) iter.Seq2[rotation.Record, error] {
 	return func(yield func(rotation.Record, error) bool) {
 		const op = "list slots in journal"
-		for after := ""; ; {
-			var page []row
+		for after := any(""); ; {
+			var page []stored
 			err := j.read(ctx, op, func(db *sql.DB) (err error) {
 				page, err = slots.page(ctx, db, after)
 				return err
@@ -174,7 +203,7 @@ func (j *Journal) Slots(ctx context.Context) iter.Seq2[rotation.Record, error] {
 			if len(page) < pageSize {
 				return
 			}
-			after = page[len(page)-1].key
+			after = page[len(page)-1].key.value
 		}
 	}
 }

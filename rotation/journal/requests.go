@@ -14,43 +14,73 @@ const (
 	insertRequest = `INSERT INTO requests (kind, slot, reason, actor, at, outcome)
 		VALUES ($1, $2, $3, $4, $5, '') RETURNING id`
 	selectRequest = `SELECT id, kind, slot, reason, actor, at, closed_at, outcome FROM requests `
+	openRequests  = selectRequest + "WHERE slot = $1 AND closed_at IS NULL ORDER BY id"
+	oneRequest    = selectRequest + "WHERE id = $1"
 	closeRequest  = `UPDATE requests SET closed_at = $2, outcome = $3 WHERE id = $1 AND closed_at IS NULL`
 )
 
-var errRequest = errors.New("a request needs a kind and a slot")
+var errRequest = errors.New("a request needs a known kind and a slot")
 
-// AddRequest implements [rotation.Journal]. The request gets its ID, the time
-// if it has none, and is open. It is no matter of the lease: a request is a
-// wish, and whoever holds the lease serves it.
+// AddRequest implements [rotation.Journal] as AddRequests does. When it fails
+// it returns q as it was.
 func (j *Journal) AddRequest(ctx context.Context, q rotation.Request) (rotation.Request, error) {
-	const op = "add request to journal"
-	if !usable(string(q.Kind)) || !usable(q.Slot) {
-		return q, fail(op, j.path, nil, errRequest)
-	}
-	stored := q
-	stored.Reason, stored.Actor = clean(q.Reason), clean(q.Actor)
-	stored.ClosedAt, stored.Outcome = time.Time{}, ""
-	if q.At.IsZero() {
-		stored.At = j.opt.Now()
-	}
-	stored.At = stored.At.Round(0).UTC()
-	at, err := encodeTime(stored.At)
-	if err != nil {
-		return q, fail(op, j.path, nil, err)
-	}
-	err = j.write(ctx, op, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, insertRequest, string(stored.Kind), stored.Slot, stored.Reason, stored.Actor, at).Scan(&stored.ID)
-	})
+	stored, err := j.AddRequests(ctx, []rotation.Request{q})
 	if err != nil {
 		return q, err
 	}
+	return stored[0], nil
+}
+
+// AddRequests implements [rotation.Journal], with one wait for the disk. Each
+// request gets its ID, the time if it has none, and is open. It is no matter of
+// the lease: a request is a wish, and whoever holds the lease serves it.
+func (j *Journal) AddRequests(ctx context.Context, list []rotation.Request) ([]rotation.Request, error) {
+	const op = "add requests to journal"
+	stored := make([]rotation.Request, len(list))
+	for i, q := range list {
+		if !q.Kind.Known() || !usable(q.Slot) {
+			return nil, fail(op, j.path, nil, errRequest)
+		}
+		q.Reason, q.Actor = clean(q.Reason), clean(q.Actor)
+		q.ClosedAt, q.Outcome = time.Time{}, ""
+		if q.At.IsZero() {
+			q.At = j.opt.Now()
+		}
+		q.At = q.At.Round(0).UTC()
+		stored[i] = q
+	}
+	err := j.write(ctx, op, func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(ctx, insertRequest)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = insert.Close() }()
+		for i := range stored {
+			if err := addRequest(ctx, insert, &stored[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	return stored, nil
+}
+
+// addRequest stores q and gives it its ID.
+func addRequest(ctx context.Context, insert *sql.Stmt, q *rotation.Request) error {
+	at, err := encodeTime(q.At)
+	if err != nil {
+		return err
+	}
+	return insert.QueryRowContext(ctx, string(q.Kind), q.Slot, q.Reason, q.Actor, at).Scan(&q.ID)
 }
 
 // Requests implements [rotation.Journal].
 func (j *Journal) Requests(ctx context.Context, slot string) (open []rotation.Request, err error) {
 	err = j.read(ctx, "list requests in journal", func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, selectRequest+"WHERE slot = $1 AND closed_at IS NULL ORDER BY id", slot)
+		rows, err := db.QueryContext(ctx, openRequests, slot)
 		if err != nil {
 			return err
 		}
@@ -70,7 +100,7 @@ func (j *Journal) Requests(ctx context.Context, slot string) (open []rotation.Re
 // Request implements [rotation.Journal].
 func (j *Journal) Request(ctx context.Context, id int64) (q rotation.Request, err error) {
 	err = j.read(ctx, fmt.Sprintf("read request %d in journal", id), func(db *sql.DB) error {
-		q, err = scanRequest(db.QueryRowContext(ctx, selectRequest+"WHERE id = $1", id))
+		q, err = scanRequest(db.QueryRowContext(ctx, oneRequest, id))
 		return err
 	})
 	return q, err
@@ -105,24 +135,20 @@ func (j *Journal) CloseRequest(ctx context.Context, id int64, outcome string) er
 type scanner interface{ Scan(into ...any) error }
 
 func scanRequest(from scanner) (rotation.Request, error) {
-	var (
-		q        rotation.Request
-		kind, at string
-		closed   sql.NullString
-	)
-	if err := from.Scan(&q.ID, &kind, &q.Slot, &q.Reason, &q.Actor, &at, &closed, &q.Outcome); err != nil {
-		return q, err
+	var id int64 // the row's own number: always one
+	var kind, slot, reason, actor, at, closed, outcome cell
+	if err := from.Scan(&id, &kind, &slot, &reason, &actor, &at, &closed, &outcome); err != nil {
+		return rotation.Request{}, err
 	}
-	q.Kind = rotation.RequestKind(kind)
-	var err error
-	if q.At, err = time.Parse(stamp, at); err != nil {
-		return q, badRow("requests", fmt.Sprint(q.ID), err)
+	l := line{table: "requests", key: fmt.Sprint(id)}
+	q := rotation.Request{ID: id, Kind: rotation.RequestKind(take(&l, "kind", kind.text)), Slot: take(&l, "slot", slot.text),
+		Reason: take(&l, "reason", reason.text), Actor: take(&l, "actor", actor.text), At: take(&l, "at", at.moment),
+		Outcome: take(&l, "outcome", outcome.text)}
+	if closed.value != nil {
+		q.ClosedAt = take(&l, "closed_at", closed.moment)
 	}
-	if !closed.Valid {
-		return q, nil
+	if l.err == nil && !q.Kind.Known() {
+		l.err = badRow(l.table, l.key, "kind", "", fmt.Errorf("there is no kind %q", q.Kind))
 	}
-	if q.ClosedAt, err = time.Parse(stamp, closed.String); err != nil {
-		return q, badRow("requests", fmt.Sprint(q.ID), err)
-	}
-	return q, nil
+	return q, l.err
 }

@@ -1,107 +1,13 @@
 package journal
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/handover-agent/handover/rotation"
 )
-
-func FuzzRow(f *testing.F) {
-	good, err := json.Marshal(rotation.Record{Slot: slot, High: 3, Current: 3})
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, body := range []string{string(good), "", "{}", "null", "[]", `{"slot":1}`, `{"slot":"` + slot + `","high":-1}`, string(good) + "x", string(good[:9])} {
-		f.Add(slot, int64(1), body)
-	}
-	f.Add(slot, int64(0), string(good))
-	f.Fuzz(func(t *testing.T, key string, revision int64, body string) {
-		r := row{key: key, revision: revision, body: []byte(body)}
-		rec, err := decodeSlot(r)
-		if err != nil {
-			if diff := cmp.Diff(rotation.Record{Slot: key}, rec); diff != "" {
-				t.Errorf("an error comes with half a record:\n%s", diff)
-			}
-			var row *Error
-			if !errors.As(err, &row) || row.Kind != ErrCorrupt {
-				t.Errorf("%v, want ErrCorrupt", err)
-			}
-			return
-		}
-		if rec.Slot != key || rec.Revision != revision {
-			t.Errorf("slot %q at %d read as %q at %d", key, revision, rec.Slot, rec.Revision)
-		}
-		again, err := json.Marshal(rec)
-		if err != nil {
-			t.Fatalf("what was read can't be stored: %v", err)
-		}
-		if twice, err := decodeSlot(row{key: key, revision: revision, body: again}); err != nil || !cmp.Equal(rec, twice) {
-			t.Errorf("read twice (%v):\n%s", err, cmp.Diff(rec, twice))
-		}
-	})
-}
-
-func TestBadRows(t *testing.T) {
-	for name, statement := range map[string]string{
-		"no JSON":      "UPDATE slots SET body = 'garbage' WHERE slot = $1",
-		"cut":          "UPDATE slots SET body = substr(body, 1, 10) WHERE slot = $1",
-		"blob":         "UPDATE slots SET body = x'ff00ff' WHERE slot = $1",
-		"other slot":   `UPDATE slots SET body = '{"slot":"other"}' WHERE slot = $1`,
-		"two records":  "UPDATE slots SET body = body || body WHERE slot = $1",
-		"bad revision": "UPDATE slots SET revision = 0 WHERE slot = $1",
-	} {
-		t.Run(name, func(t *testing.T) {
-			j := mustOpen(t, newPath(t), Options{})
-			for _, s := range []string{"a", slot, "z"} {
-				commit(t, j, s)
-			}
-			if _, err := j.writer.Exec(statement, slot); err != nil {
-				t.Fatal(err)
-			}
-			_, err := j.Slot(t.Context(), slot)
-			wantKind(t, err, ErrCorrupt, j.path)
-			var read []string
-			for rec, err := range j.Slots(t.Context()) {
-				if (err != nil) != (rec.Slot == slot) {
-					t.Errorf("%s: %v", rec.Slot, err)
-				}
-				read = append(read, rec.Slot)
-			}
-			if diff := cmp.Diff([]string{"a", slot, "z"}, read); diff != "" {
-				t.Errorf("slots (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestBadRowsOfOtherTables(t *testing.T) {
-	j := mustOpen(t, newPath(t), Options{})
-	commit(t, j, slot)
-	q, err := j.AddRequest(t.Context(), rotation.Request{Kind: rotation.RequestRotate, Slot: slot})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := j.CommitAccount(t.Context(), rotation.AccountRecord{ID: "a"}, event("")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := j.writer.Exec(`UPDATE events SET at = 'x'; UPDATE accounts SET body = '{"id":"b"}'; UPDATE requests SET at = 'x'`); err != nil {
-		t.Fatal(err)
-	}
-	_, err = j.History(t.Context(), rotation.HistoryFilter{})
-	wantKind(t, err, ErrCorrupt, j.path)
-	_, err = j.Account(t.Context(), "a")
-	wantKind(t, err, ErrCorrupt, j.path)
-	_, err = j.Request(t.Context(), q.ID)
-	wantKind(t, err, ErrCorrupt, j.path)
-	_, err = j.Requests(t.Context(), slot)
-	wantKind(t, err, ErrCorrupt, j.path)
-}
 
 func countEvents(t *testing.T, j *Journal, where string) int {
 	t.Helper()

@@ -16,7 +16,9 @@ import (
 type dialect struct {
 	// steps holds the migrations, in folder: "0001_first.sql" and on, without
 	// a gap. A release that stores what an earlier one would lose adds a
-	// step, if only an empty one, so that the earlier refuses the journal.
+	// step, if only an empty one, so that the earlier refuses the journal. One
+	// that drops a field takes it out of the stored records by a step: a name
+	// that no field has is taken for a hand's mistake.
 	steps  fs.FS
 	folder string
 	// tables lists the names of the tables.

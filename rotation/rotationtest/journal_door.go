@@ -32,6 +32,7 @@ func slotDoor(j rotation.Journal) door {
 			var rec rotation.Record
 			fill(reflect.ValueOf(&rec).Elem())
 			rec.Slot, rec.Revision = key, 0
+			rec.Generations[0].Number-- // they rise
 			return rec
 		},
 		at: func(rec any, revision int64) any {
@@ -77,13 +78,18 @@ func (d door) mustCommit(t *testing.T, rec any) any {
 // wipe empties all that rec shares with its copies.
 func (d door) wipe(rec any) { wipe(reflect.ValueOf(rec)) }
 
-var timeType = reflect.TypeFor[time.Time]()
+// chosen are values of types that don't take any.
+var chosen = map[reflect.Type]reflect.Value{
+	reflect.TypeFor[time.Time]():            reflect.ValueOf(time.Date(2027, 2, 28, 23, 59, 59, 999999999, time.UTC)),
+	reflect.TypeFor[rotation.State]():       reflect.ValueOf(rotation.Hold),
+	reflect.TypeFor[rotation.TargetState](): reflect.ValueOf(rotation.Foreign),
+}
 
 // fill gives every field under v a value that isn't its zero: the largest
 // numbers, awkward text, two elements in each slice.
 func fill(v reflect.Value) {
-	if v.Type() == timeType {
-		v.Set(reflect.ValueOf(time.Date(2027, 2, 28, 23, 59, 59, 999999999, time.UTC)))
+	if value, ok := chosen[v.Type()]; ok {
+		v.Set(value)
 		return
 	}
 	switch v.Kind() {

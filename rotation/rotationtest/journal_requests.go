@@ -1,7 +1,9 @@
 package rotationtest
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -14,6 +16,10 @@ import (
 var requestRules = []rule{
 	{"RequestComesBack", requestComesBack},
 	{"RequestNeedsKindAndSlot", requestNeedsKindAndSlot},
+	{"RequestsAllInOrder", requestsAllInOrder},
+	{"RequestsAllOrNone", requestsAllOrNone},
+	{"RequestsOfNothing", requestsOfNothing},
+	{"RequestsCancelled", requestsCancelled},
 	{"RequestIsOpenAtFirst", requestIsOpenAtFirst},
 	{"RequestsOfOneSlot", requestsOfOneSlot},
 	{"RequestIDsRise", requestIDsRise},
@@ -68,13 +74,73 @@ func requestComesBack(t *testing.T, j rotation.Journal) {
 }
 
 func requestNeedsKindAndSlot(t *testing.T, j rotation.Journal) {
-	for _, q := range []rotation.Request{{}, {Kind: rotation.RequestResume}, {Slot: slotA}, {Kind: rotation.RequestResume, Slot: "a\xff"}} {
+	for _, q := range []rotation.Request{{}, {Kind: rotation.RequestResume}, {Slot: slotA}, {Kind: "dance", Slot: slotA},
+		{Kind: rotation.RequestResume, Slot: "a\xff"}} {
 		if _, err := j.AddRequest(t.Context(), q); err == nil {
 			t.Errorf("%+v was taken", q)
 		}
 	}
 	if open := requests(t, j, slotA); len(open) != 0 {
 		t.Errorf("%d requests are open, want none", len(open))
+	}
+}
+
+// requestsAllInOrder: what AddRequest says of one holds for each of many.
+func requestsAllInOrder(t *testing.T, j rotation.Journal) {
+	last := mustAsk(t, j, slotA).ID
+	list := []rotation.Request{ask(slotB), ask(slotA), ask(slotB)}
+	list[1].Kind, list[1].ID, list[1].Outcome, list[1].ClosedAt = rotation.RequestAdopt, 77, "done", time.Unix(1, 0)
+	given := slices.Clone(list)
+	added, err := j.AddRequests(t.Context(), list)
+	if err != nil || len(added) != len(list) {
+		t.Fatalf("%d requests added of %d, %v", len(added), len(list), err)
+	}
+	if diff := cmp.Diff(given, list); diff != "" {
+		t.Errorf("the caller's list was changed (-want +got):\n%s", diff)
+	}
+	for i, q := range added {
+		want := ask(list[i].Slot)
+		want.Kind, want.ID, want.At = list[i].Kind, q.ID, q.At
+		if diff := cmp.Diff(want, q); diff != "" {
+			t.Errorf("request %d (-want +got):\n%s", i, diff)
+		}
+		if q.ID <= last || q.At.IsZero() {
+			t.Errorf("request %d has ID %d after %d, and the time %v", i, q.ID, last, q.At)
+		}
+		last = q.ID
+	}
+	if diff := cmp.Diff([]rotation.Request{added[0], added[2]}, requests(t, j, slotB)); diff != "" {
+		t.Errorf("slot B (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(added[1:2], requests(t, j, slotA)[1:]); diff != "" {
+		t.Errorf("slot A (-want +got):\n%s", diff)
+	}
+}
+
+func requestsAllOrNone(t *testing.T, j rotation.Journal) {
+	added, err := j.AddRequests(t.Context(), []rotation.Request{ask(slotA), ask(slotB), {Kind: "dance", Slot: slotA}})
+	if err == nil || len(added) != 0 {
+		t.Errorf("%d requests added beside one that can't be, %v", len(added), err)
+	}
+	if open := append(requests(t, j, slotA), requests(t, j, slotB)...); len(open) != 0 {
+		t.Errorf("%d requests are open, want none", len(open))
+	}
+}
+
+func requestsOfNothing(t *testing.T, j rotation.Journal) {
+	if added, err := j.AddRequests(t.Context(), nil); err != nil || len(added) != 0 {
+		t.Errorf("no requests: %d added, %v", len(added), err)
+	}
+}
+
+func requestsCancelled(t *testing.T, j rotation.Journal) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := j.AddRequests(ctx, []rotation.Request{ask(slotA)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("add with a done ctx: %v, want context.Canceled", err)
+	}
+	if open := requests(t, j, slotA); len(open) != 0 {
+		t.Errorf("a done ctx stored %d requests", len(open))
 	}
 }
 

@@ -27,8 +27,6 @@ type Lab struct {
 	Engine  *rotation.Engine
 	// Events are all committed events, of all processes.
 	Events []rotation.Event
-	// InTurn: from the next Restart on, the engine acts in turn (rotation.Options).
-	InTurn bool
 	// DeadAllowed: a target may serve a dead token for now, because a
 	// person's or a clock's doing comes before the agent's.
 	DeadAllowed bool
@@ -43,6 +41,8 @@ type Lab struct {
 	KeepCopies bool
 
 	process    int
+	inTurn     bool
+	volatile   []*mem.Store
 	others     []*other
 	lastServed map[int64]time.Time
 	mu         sync.Mutex
@@ -94,6 +94,9 @@ func NewLab(t testing.TB, plan map[int]FaultKind, stores ...LabStore) *Lab {
 func (l *Lab) addTarget(name string, s LabStore) {
 	store := mem.New(s.Options)
 	l.Stores = append(l.Stores, store)
+	if s.Options.Volatile {
+		l.volatile = append(l.volatile, store)
+	}
 	s.Format.BackendType, s.Format.Path = "mem", LabPath
 	format, err := payload.New(s.Format)
 	if err != nil {
@@ -111,7 +114,26 @@ func (l *Lab) Restart() {
 	l.Journal = l.Journal.Takeover()
 	l.Engine = rotation.New(rotation.Options{Issuer: faultyIssuer{l.API, l.Script},
 		Journal: faultyJournal{l.Journal, l.Script}, Process: fmt.Sprintf("process-%d", l.process),
-		OnEvent: l.told, InTurn: l.InTurn})
+		InTurn: l.inTurn, OnEvent: l.told})
+}
+
+// InTurn lets a new process do the actions of a set one after the other, so
+// that a plan of faults strikes the same acts in each run.
+func (l *Lab) InTurn() {
+	l.inTurn = true
+	l.Restart()
+}
+
+// crash ends the process, and the machine that it runs on: volatile stores are
+// empty afterwards.
+func (l *Lab) crash() {
+	for _, s := range l.volatile {
+		s.Wipe()
+	}
+	if l.OnCrash != nil {
+		l.OnCrash()
+	}
+	l.Restart()
 }
 
 // Second starts another agent on the same API, stores and agent id, with that
@@ -160,10 +182,7 @@ func (l *Lab) turn(i int) time.Time {
 	wait := outcome.NextAt.Sub(l.API.Now())
 	switch {
 	case i == 0 && l.Script.Crashed():
-		if l.OnCrash != nil {
-			l.OnCrash()
-		}
-		l.Restart()
+		l.crash()
 	case err == nil && wait > time.Second:
 		next = time.Now().Add(wait)
 	case err == nil && outcome.NextAt.IsZero():

@@ -10,21 +10,35 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
-var errRequest = errors.New("a request needs a kind and a slot")
+var errRequest = errors.New("a request needs a known kind and a slot")
 
 // AddRequest implements [rotation.Journal].
 func (m *Memory) AddRequest(ctx context.Context, q rotation.Request) (rotation.Request, error) {
-	if !usable(string(q.Kind)) || !usable(q.Slot) {
-		return q, errRequest
+	stored, err := m.AddRequests(ctx, []rotation.Request{q})
+	if err != nil {
+		return q, err
 	}
-	err := m.write(ctx, false, func(s *store) error {
-		s.lastRequest++
-		q.ID, q.At, q.ClosedAt, q.Outcome = s.lastRequest, stampOf(q.At), time.Time{}, ""
-		q.Reason, q.Actor = clean(q.Reason), clean(q.Actor)
-		s.requests = append(s.requests, q)
+	return stored[0], nil
+}
+
+// AddRequests implements [rotation.Journal].
+func (m *Memory) AddRequests(ctx context.Context, list []rotation.Request) (stored []rotation.Request, err error) {
+	for _, q := range list {
+		if !q.Kind.Known() || !usable(q.Slot) {
+			return nil, errRequest
+		}
+	}
+	err = m.write(ctx, false, func(s *store) error {
+		for _, q := range list {
+			s.lastRequest++
+			q.ID, q.At, q.ClosedAt, q.Outcome = s.lastRequest, stampOf(q.At), time.Time{}, ""
+			q.Reason, q.Actor = clean(q.Reason), clean(q.Actor)
+			stored = append(stored, q)
+		}
+		s.requests = append(s.requests, stored...)
 		return nil
 	})
-	return q, err
+	return stored, err
 }
 
 // Requests implements [rotation.Journal].

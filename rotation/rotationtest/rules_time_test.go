@@ -26,8 +26,7 @@ func TestRuleAWrongClockIsPutRight(t *testing.T) {
 			t.Run(name+" "+ahead.String(), func(t *testing.T) {
 				inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 					l.Slot.Policy.Sweep, l.Slot.Policy.DriftCheck = time.Hour, time.Hour
-					l.InTurn = true // reads come before the list
-					l.Restart()
+					l.InTurn() // reads come before the list
 					settle(t, l, 1)
 					rotate(t, l)
 					end := generation(t, l, 1).RevokeAfter
@@ -77,8 +76,7 @@ func TestRuleAProofHoldsForAMinute(t *testing.T) {
 			}
 			return nil
 		}
-		l.InTurn = true // the deeds of a set one after the other
-		l.Restart()
+		l.InTurn() // the deeds of a set one after the other
 		l.Run(2 * time.Hour)
 		if !stood {
 			t.Fatal("nothing was healed")
