@@ -297,6 +297,7 @@ func (e *Engine) pass(ctx context.Context, slot Declared) (Outcome, error) {
 				Unread: w.unreadTargets(), served: w.rec.serves(w.pol)}, nil
 		}
 		if err := w.do(acts, actions); err != nil {
+			w.unsee()
 			return Outcome{}, err
 		}
 	}

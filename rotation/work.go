@@ -117,6 +117,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// unsee makes the next pass read again what this one read: it ended before the
+// journal had taken it in.
+func (w *work) unsee() {
+	for key := range w.obs.Targets {
+		delete(w.mem.checked, key)
+	}
+}
+
 // end forgets the values that nobody needs any more.
 func (w *work) end() {
 	lossy := true

@@ -128,6 +128,9 @@ func (l *life) run(ctx context.Context) {
 					l.dead.Store(true)
 					return
 				}
+				if err != nil && !errors.Is(err, errDisk) {
+					l.agent.w.failed(slot, err)
+				}
 				next[slot] = l.local(outcome.NextAt)
 				if failed[slot]++; err == nil {
 					failed[slot] = 0
@@ -143,6 +146,13 @@ func (l *life) run(ctx context.Context) {
 		// Two agents never wake at one instant, so that a world replays.
 		sleep(ctx, max(time.Second, time.Until(soonest))+time.Duration(len(l.agent.name))*time.Microsecond)
 	}
+}
+
+// failed: a pass ended in a way that no fault explains.
+func (w *World) failed(slot string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.check.breach("a pass over %s failed: %v", slot, err)
 }
 
 // now is what the process takes for the API's time, local is the bubble's.
