@@ -111,7 +111,11 @@ var layers = []layer{
 	{"backends", []string{"backends/secret"}, "the contract of all drivers knows none of them"},
 	{"backends/secret", nil, "everything holds secrets, so their type is a leaf"},
 	{"backends/payload", []string{"backends", "backends/secret"}, "a format knows shapes, not stores"},
-	{"backends/all", []string{"backends", "backends/file", "backends/vault"}, "the one visible list of drivers"},
+	{"backends/all", []string{"backends", "backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/vault"},
+		"the one visible list of drivers"},
+	{"backends/awssecrets", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/azurekeyvault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/azurekeyvault/vaulttest", nil, "a stand-in for Key Vault knows nothing of who asks it"},
 	{"backends/file", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/mem", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/vault", []string{"backends", "backends/secret"}, driverWhy},
@@ -150,15 +154,17 @@ type ban struct {
 
 var bans = []ban{
 	{[]string{"rotation", "agent/config"},
-		[]string{"backends/file", "backends/mem", "backends/vault", "rotation/journal", "qualytics", "net/http", "database/sql",
+		[]string{"backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/mem", "backends/vault", "rotation/journal",
+			"qualytics", "net/http", "database/sql", "github.com/aws/aws-sdk-go-v2", "github.com/Azure/azure-sdk-for-go/sdk/azcore",
 			"github.com/hashicorp/vault/api", "modernc.org/sqlite"},
 		"what decides and what declares is pure: no driver, no journal, no client, no network"},
-	{[]string{"backends/file", "backends/mem", "backends/vault", "backends/payload"}, []string{"rotation", "agent/…", "qualytics"},
+	{[]string{"backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/mem", "backends/vault", "backends/payload"},
+		[]string{"rotation", "agent/…", "qualytics"},
 		"what is plugged in doesn't know what it is plugged into"},
 	{[]string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
 		[]string{"agent"}, "imports never run upward"},
 	{[]string{"cmd/handover"},
-		[]string{"testing", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
+		[]string{"testing", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
 			"internal/e2e", "internal/outside", "internal/realtest"},
 		"the program contains nothing that tests are made of"},
 	{[]string{"qualytics", "qualytics/sim", "backends/…", "rotation"}, []string{"gopkg.in/yaml.v3"},
@@ -192,7 +198,7 @@ func banned(units map[string]unit) []string {
 }
 
 // testOnly are the packages that only tests and each other may import.
-var testOnly = []string{"backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
+var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
 	"rotation/rotationtest/mutants",
 	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak"}
 

@@ -1,15 +1,16 @@
 # shellcheck shell=bash disable=SC2034
-# What .ci/run needs on a bare Debian machine: tools, a real server with Vault's
-# API, and Docker with images made from what is at hand. To be sourced; every
+# What .ci/run needs on a bare Debian machine: tools, real servers with Vault's
+# and AWS's API, and Docker with images made from what is at hand. To be sourced; every
 # function may be called again. stop_servers ends what was started here, by pid.
 
 OPENBAO_VERSION=2.7.2
+MOTO_VERSION=5.2.5
 GOLANGCI_VERSION=v2.15.0
 HADOLINT_VERSION=2.15.1
 SHELLCHECK_VERSION=0.11.0.1
 
 # Tools are kept between runs; what runs is kept in a folder of this run.
-golangci='' shellcheck='' hadolint='' bao='' docker='' # the programs, once they are installed
+golangci='' shellcheck='' hadolint='' bao='' moto='' docker='' # the programs, once they are installed
 tools=${HANDOVER_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/handover-ci}
 work=$(mktemp -d "${TMPDIR:-/tmp}/handover-ci.XXXXXX")
 started=()
@@ -93,6 +94,11 @@ install_openbao() {
 	"$bao" version
 }
 
+install_moto() {
+	moto=$(install_python "moto[server]==$MOTO_VERSION")
+	echo "moto $MOTO_VERSION"
+}
+
 free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
@@ -118,6 +124,26 @@ start_vault() {
 	done
 	tail -n 30 "$work/bao.log" >&2
 	die "OpenBao did not start"
+}
+
+# start_aws starts moto, a server with AWS's API, unless the environment names
+# one already, and tells the tests where it is.
+start_aws() {
+	local pid port
+	[[ -z ${HANDOVER_TEST_AWS_ENDPOINT:-} ]] || return 0
+	for _ in 1 2 3; do # another process may take the port first
+		port=$(free_port)
+		PYTHONPATH=$moto python3 -m moto.server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+		pid=$!
+		started+=("$pid")
+		if await 30 "$pid" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"; then
+			export HANDOVER_TEST_AWS_ENDPOINT=http://127.0.0.1:$port
+			echo "moto $MOTO_VERSION at $HANDOVER_TEST_AWS_ENDPOINT"
+			return 0
+		fi
+	done
+	tail -n 30 "$work/moto.log" >&2
+	die "moto did not start"
 }
 
 # start_docker uses the engine that runs, or installs and starts Debian's. Its

@@ -5,6 +5,8 @@ package all
 
 import (
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/awssecrets"
+	"github.com/handover-agent/handover/backends/azurekeyvault"
 	"github.com/handover-agent/handover/backends/file"
 	"github.com/handover-agent/handover/backends/vault"
 )
@@ -12,6 +14,8 @@ import (
 // Drivers lists every driver that a declaration can name.
 func Drivers() []backends.Driver {
 	return []backends.Driver{
+		awssecrets.Driver(),
+		azurekeyvault.Driver(),
 		file.Driver(),
 		vault.Driver(),
 	}

@@ -14,7 +14,7 @@ func TestRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"file", "vault"}, registry.Types()); diff != "" {
+	if diff := cmp.Diff([]string{"aws-secrets-manager", "azure-key-vault", "file", "vault"}, registry.Types()); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)
 	}
 }

@@ -87,3 +87,14 @@ func TestOwnVaultSealsAndUnseals(t *testing.T) {
 		t.Errorf("an unsealed server answers %d", status)
 	}
 }
+
+func TestAWS(t *testing.T) {
+	a, name := AWS(t), Name(t)
+	a.Do(t, "CreateSecret", map[string]any{"Name": name, "SecretString": "a"})
+	if got := a.Do(t, "GetSecretValue", map[string]any{"SecretId": name})["SecretString"]; got != "a" {
+		t.Errorf("the secret holds %v", got)
+	}
+	if status, out := a.Try(t, "GetSecretValue", map[string]any{"SecretId": Name(t)}); status == http.StatusOK {
+		t.Errorf("a secret that was never written answers %d %v", status, out)
+	}
+}

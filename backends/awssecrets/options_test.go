@@ -1,0 +1,209 @@
+package awssecrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/handover-agent/handover/backends"
+)
+
+func TestOptionsThatPass(t *testing.T) {
+	for name, o := range map[string]Options{
+		"least":    {Region: "us-east-1"},
+		"gov":      {Region: "us-gov-west-1"},
+		"china":    {Region: "cn-northwest-1"},
+		"isolated": {Region: "us-isob-east-1"},
+		"europe":   {Region: "eusc-de-east-1"},
+		"role":     {Region: "us-east-1", AssumeRole: &AssumeRole{Role: "arn:aws-us-gov:iam::123456789012:role/path/handover", SessionName: "a@b"}},
+		"key":      {Region: "us-east-1", KMSKey: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+		"key id":   {Region: "us-east-1", KMSKey: "mrk-1234abcd12ab34cd56ef1234567890ab"},
+		"alias":    {Region: "us-east-1", KMSKey: "alias/handover"},
+		"endpoint": {Region: "us-east-1", Endpoint: "https://vpce-1a2b.secretsmanager.us-east-1.vpce.amazonaws.com"},
+		"loopback": {Region: "us-east-1", Endpoint: "http://[::1]:4566/"},
+		"tags":     {Region: "us-east-1", Tags: map[string]string{"team": "data platform", "e-mail": "a@b.example"}},
+	} {
+		if err := o.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOptionsThatAreRefused(t *testing.T) {
+	many := map[string]string{}
+	for i := range maxTags - len(ownTags) + 1 {
+		many[fmt.Sprint("k", i)] = ""
+	}
+	for says, o := range map[string]Options{
+		"region must be":                 {Region: "us-east1"},
+		"region must be the name":        {Region: "https://us-east-1"},
+		"timeout must be":                {Timeout: -1},
+		"max_in_flight must be":          {MaxInFlight: -1},
+		"rate must be":                   {Rate: -1},
+		"kms_key must be":                {KMSKey: "my key"},
+		"kms_key must be the key's ARN":  {KMSKey: "arn:aws:s3:::bucket"},
+		"description must":               {Description: strings.Repeat("a", 2049)},
+		"endpoint must be a URL":         {Endpoint: "vpce.example"},
+		"endpoint must end":              {Endpoint: "https://user@vpce.example"},
+		"endpoint is plain http":         {Endpoint: "http://vpce.example"},
+		"assume_role.role must be":       {AssumeRole: &AssumeRole{Role: "handover"}},
+		"assume_role.external_id must":   {AssumeRole: &AssumeRole{ExternalID: "x"}},
+		"assume_role.session_name must":  {AssumeRole: &AssumeRole{SessionName: "a b"}},
+		"assume_role.endpoint is plain":  {AssumeRole: &AssumeRole{Endpoint: "http://sts.example"}},
+		"tags must be at most 46":        {Tags: many},
+		"tags.a?b is not allowed":        {Tags: map[string]string{"a?b": ""}},
+		"tags.a is not allowed":          {Tags: map[string]string{"a": "<b>"}},
+		"tags.AWS:a is not allowed":      {Tags: map[string]string{"AWS:a": ""}},
+		"tags.handover-b is not allowed": {Tags: map[string]string{"handover-b": ""}},
+	} {
+		err := o.Validate()
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+		if _, err := Driver().Open(t.Context(), backends.Env{Name: "aws"}, &o); err == nil || !strings.Contains(err.Error(), "open backend aws: ") {
+			t.Errorf("%s: it is opened with %v", says, err)
+		}
+	}
+	if _, err := Driver().Open(t.Context(), backends.Env{Name: "aws"}, "us-east-1"); err == nil {
+		t.Error("options of another type are taken")
+	}
+}
+
+func TestNames(t *testing.T) {
+	rule := properties().Path
+	for _, name := range []string{
+		"x", "a/b", "/prod/token", "airflow/connections/qualytics_default", "a_b+c=d.e@f-g", "tokens", "-abcde", "a-abcdefg",
+		strings.Repeat("x", 512),
+	} {
+		if err := rule.Check(name); err != nil {
+			t.Errorf("%q is refused: %v", name, err)
+		}
+	}
+	for _, name := range escapes {
+		if err := rule.Check(name); err == nil {
+			t.Errorf("%q is allowed", name)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	ref := backends.Ref{Backend: "aws", Path: "a/b"}
+	one := place(&Options{Region: "us-east-1"}, ref)
+	if same := place(&Options{Region: "us-east-1"}, backends.Ref{Backend: "other", Path: "a/b"}); same != one {
+		t.Errorf("one secret has the names %q and %q", one, same)
+	}
+	if a, b := place(&Options{Endpoint: "https://V.example/"}, ref), place(&Options{Endpoint: "https://v.example"}, ref); a != b {
+		t.Errorf("one endpoint has the names %q and %q", a, b)
+	}
+	for name, o := range map[string]*Options{
+		"region": {Region: "eu-west-1"}, "profile": {Region: "us-east-1", Profile: "x"},
+		"account":  {Region: "us-east-1", AssumeRole: &AssumeRole{Role: roleARN}},
+		"endpoint": {Region: "us-east-1", Endpoint: "https://v.example"},
+	} {
+		if place(o, ref) == one {
+			t.Errorf("another %s has the same name", name)
+		}
+	}
+	if got := place("x", ref); got != "aws/a/b" {
+		t.Errorf("options of another type: %q", got)
+	}
+}
+
+// A quarrel over one secret is slowed down to what AWS allows; other secrets
+// don't feel it.
+func TestAllowance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAllowance()
+		for i := range putBurst {
+			if wait := a.take("x"); wait != 0 {
+				t.Fatalf("value %d has to wait %v", i, wait)
+			}
+		}
+		for range 3 {
+			if wait := a.take("x"); wait != putEvery {
+				t.Errorf("it has to wait %v, want %v", wait, putEvery)
+			}
+		}
+		if wait := a.take("y"); wait != 0 {
+			t.Errorf("another secret has to wait %v", wait)
+		}
+		time.Sleep(putEvery)
+		if wait := a.take("x"); wait != 0 {
+			t.Errorf("after that it has to wait %v more", wait)
+		}
+	})
+}
+
+// Calls wait for their turn, by number and by time, and no longer than their
+// context.
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, start := newLimit(2, 2), time.Now()
+		var leaves []func()
+		for range 2 {
+			leave, err := l.enter(t.Context())
+			if err != nil || time.Since(start) != 0 {
+				t.Fatalf("a free turn: %v after %v", err, time.Since(start))
+			}
+			leaves = append(leaves, leave)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the third at once: %v", err)
+		}
+		leaves[0]()
+		for i, want := range []time.Duration{500 * time.Millisecond, time.Second} {
+			leave, err := l.enter(t.Context())
+			if err != nil || time.Since(start) != want {
+				t.Errorf("turn %d: %v after %v, want %v", i, err, time.Since(start), want)
+			}
+			leave()
+		}
+		short, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("too early for the rate: %v", err)
+		}
+		leaves[1]()
+	})
+}
+
+func TestNoTurnInTime(t *testing.T) {
+	s, u := scripted(t, nil)
+	o := at(u)
+	o.MaxInFlight = 1
+	b := opened(t, o)
+	leave, err := b.limit.enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = b.Put(ctx, refX, itemOf("eyJ.a.b", 2), "v1")
+	wantError(t, err, backends.ErrUnavailable, "deadline")
+	if len(s.seen) != 0 {
+		t.Error("AWS was asked all the same")
+	}
+}
+
+func TestTooManyValues(t *testing.T) {
+	s, u := scripted(t, nil)
+	b := opened(t, at(u))
+	for range putBurst {
+		b.puts.take(refX.Path)
+	}
+	_, err := b.PutPending(t.Context(), refX, itemOf("eyJ.a.b", 2))
+	wantError(t, err, backends.ErrThrottled, "one in ten minutes")
+	if wait := backends.RetryAfter(err); wait <= 0 || wait > putEvery {
+		t.Errorf("it has to wait %v", wait)
+	}
+	if n, _ := s.asked("PutSecretValue"); n != 0 {
+		t.Error("it was written all the same")
+	}
+}

@@ -1,0 +1,100 @@
+package azurekeyvault
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/azurekeyvault/vaulttest"
+	"github.com/handover-agent/handover/backends/backendtest"
+	"github.com/handover-agent/handover/backends/secret"
+)
+
+// escapes are paths that would leave the vault's secrets, or reach one of
+// another's versions.
+var escapes = []string{
+	"", "/x", "x/", "a/b", "a//b", "..", ".", "../keys/x", "x/..", "x?api-version=1", "x#b", "a%2fb", `a\b`, "a b", "a_b", "a.b", "é", "x*", "a\nb",
+}
+
+// TestConformance: a value that is taken away is a secret that was deleted, and
+// the agent may recover it.
+func TestConformance(t *testing.T) {
+	v := named(t)
+	hands := v.hands(t)
+	v.conform(t, func(t *testing.T, ref backends.Ref) {
+		must(t)(hands.DeleteSecret(t.Context(), ref.Path, nil))
+	})
+}
+
+// TestConformanceDisabled: a value that is taken away is a disabled version.
+func TestConformanceDisabled(t *testing.T) {
+	v := named(t)
+	hands := v.hands(t)
+	v.conform(t, func(t *testing.T, ref backends.Ref) { disableLatest(t, hands, ref.Path) })
+}
+
+func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
+	hands := v.hands(t)
+	recovering := func(client string) *Options {
+		o := v.options(client)
+		o.Recover = true
+		return o
+	}
+	h := backendtest.Harness{
+		Open: func(t *testing.T) backends.Backend {
+			return openLogging(t, recovering(vaulttest.Client), t.Output())
+		},
+		Ref: newRef,
+		Overwrite: func(t *testing.T, ref backends.Ref, payload secret.Value) {
+			overwrite(t, hands, ref.Path, payload)
+		},
+		Delete: remove,
+		Denied: func(t *testing.T) (backends.Backend, backends.Ref) {
+			return openLogging(t, recovering(vaulttest.Stranger), t.Output()), newRef(t)
+		},
+		Unreachable: func(t *testing.T) backends.Backend {
+			o := recovering(vaulttest.Client)
+			o.URL = nobody(t)
+			return openLogging(t, o, t.Output())
+		},
+		AnswerLost: func(t *testing.T) backends.Backend {
+			return openLogging(t, v.relayed(t, loseAnswers), t.Output())
+		},
+		Hanging: func(t *testing.T) backends.Backend {
+			return openLogging(t, v.relayed(t, hang), t.Output())
+		},
+		Escapes: escapes,
+		Secrets: []secret.Value{secret.New(v.server.Secret)},
+	}
+	if v.outside {
+		h.Denied, h.Without = nil, map[string]string{"DeniedIsTold": "a double of Key Vault knows no roles"}
+	}
+	backendtest.Run(t, h)
+}
+
+// nobody is an address where nothing listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	s.Close()
+	return s.URL
+}
+
+// loseAnswers has every write take place and loses the answer.
+func loseAnswers(_ http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+	if r.Method == http.MethodGet || r.Header.Get("Authorization") == "" {
+		return false
+	}
+	forward.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
+
+// hang never answers. A server sees its caller leave when it has read all that
+// was sent.
+func hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+	return true
+}
