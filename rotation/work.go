@@ -102,6 +102,10 @@ func (w *work) rewind(now time.Time) {
 			w.mem.unread[key] = failed
 		}
 	}
+	for number, proof := range w.obs.Proofs {
+		proof.At = earlier(proof.At, now)
+		w.obs.Proofs[number] = proof
+	}
 	for key, at := range w.mem.checked {
 		w.mem.checked[key] = earlier(at, now)
 	}
