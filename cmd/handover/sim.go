@@ -74,8 +74,8 @@ func (a *app) runSim(ctx context.Context, listen, state, tokenFile string, day t
 // simulation is a simulator with a clock of its own, and a lock on its state.
 type simulation struct {
 	server *sim.Server
-	clock  *pace.Scaled
-	lock   *os.File // nil without a state file
+	clock  *pace.Scaled // nil: the machine's, from which no load takes anything away
+	lock   *os.File     // nil without a state file
 }
 
 // newSimulation starts a simulator whose clock goes on from the last instant
@@ -86,10 +86,11 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 		return nil, err
 	}
 	s := &simulation{lock: lock}
-	began := time.Now()
+	started := time.Now()
+	began := started
 	now := func() time.Time {
 		if s.clock == nil {
-			return began
+			return began.Add(time.Since(started))
 		}
 		return s.clock.Now()
 	}
@@ -103,6 +104,9 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 				began = at
 			}
 		}
+	}
+	if day == 24*time.Hour {
+		return s, nil
 	}
 	clock, err := pace.NewScaled(began, day)
 	if err != nil {
@@ -165,7 +169,9 @@ func writeSecret(file string, value secret.Value) error {
 func (s *simulation) serve(ctx context.Context, listener net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { s.clock.Run(ctx, time.Time{}) })
+	if s.clock != nil {
+		running.Go(func() { s.clock.Run(ctx, time.Time{}) })
+	}
 	err := serveHTTP(ctx, listener, s.server)
 	stop() // it may have ended by itself
 	running.Wait()

@@ -14,6 +14,12 @@ var delivering = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleProofBeforeAHeal",
 	},
 	{
+		Name: "a-proof-holds-for-a-minute", Rule: "a token that was proved too long ago is proved again before it is written",
+		Where:   `design.md, "Each target"`,
+		Edits:   []edit{{"rotation/deeds.go", `if !w.provedJustNow(g.Number) {`, `if !w.provedJustNow(g.Number) && false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleAProofHoldsForAMinute",
+	},
+	{
 		Name: "not-valid-at-once", Rule: "a new token that is refused is tried again before it is replaced",
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/deliver.go", `case g.Attempts >= maxUnproved:`, `case g.Attempts >= 0:`}},
@@ -75,6 +81,12 @@ var delivering = []mutant{
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"backends/target.go", `if !r.Token.IsZero() && r.Meta.Token != r.Token.Fingerprint() {`, `if false {`}},
 		Package: "backends", Test: "TestRead",
+	},
+	{
+		Name: "one-number-one-token", Rule: "of two stores whose metadata give one number to two tokens, the first is believed",
+		Where:   `design.md, "Whose is a value found?"`,
+		Edits:   []edit{{"rotation/deliver.go", `if n.disputed(s.Meta) {`, `if n.disputed(s.Meta) && false {`}},
+		Package: "rotation", Test: "TestNextKeepsItsWord",
 	},
 	{
 		Name: "metadata-against-the-list", Rule: "metadata counts only as far as the list bears it out",

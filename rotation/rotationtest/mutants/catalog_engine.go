@@ -16,9 +16,23 @@ var engine = []mutant{
 	},
 	{
 		Name: "the-apis-time", Rule: "what is decided is decided by the API's time",
-		Where:   `design.md, "More rules"`,
-		Edits:   []edit{{"rotation/engine.go", `Next(w.rec, w.obs, slot.Policy, e.issuer.Now())`, `Next(w.rec, w.obs, slot.Policy, time.Now())`}},
+		Where: `design.md, "More rules"`,
+		Edits: []edit{{"rotation/engine.go", `actions, reason := Next(w.rec, w.obs, slot.Policy, now)`, `now = time.Now()
+		actions, reason := Next(w.rec, w.obs, slot.Policy, now)`}},
 		Package: "rotation/rotationtest", Test: "TestRuleNowIsTheAPIsTime",
+	},
+	{
+		Name: "clock-put-right", Rule: "what was seen while the clock was ahead is taken back when it is put right",
+		Where:   `design.md, "More rules"`,
+		Edits:   []edit{{"rotation/work.go", `if now.Before(w.last) {`, `if now.Before(w.last) && false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleAWrongClockIsPutRight",
+	},
+	{
+		Name: "unseen-when-not-committed", Rule: "what the journal refused to take in is looked at again",
+		Where: `design.md, "Each target"`,
+		Edits: []edit{{"rotation/engine.go", `			w.unsee()
+`, ``}},
+		Package: "rotation/rotationtest", Test: "TestWhatWasSeenBeforeAFailedCommitIsSeenAgain",
 	},
 	{
 		Name: "a-refused-commit-ends-the-pass", Rule: "nothing is done on a commit that the journal refused",
@@ -91,7 +105,7 @@ var engine = []mutant{
 	{
 		Name: "value-kept-in-memory", Rule: "a value is kept until every target serves it, and for lossy formats longer",
 		Where:   `design.md, "Each target"`,
-		Edits:   []edit{{"rotation/work.go", `return number != w.rec.Current || !lossy && w.rec.settled()`, `return number > 0 || lossy`}},
+		Edits:   []edit{{"rotation/work.go", `return number != w.rec.Current || !lossy && w.rec.serves(w.pol)`, `return number > 0 || lossy`}},
 		Package: "rotation/rotationtest", Test: "TestRuleValueFromMemory",
 	},
 }

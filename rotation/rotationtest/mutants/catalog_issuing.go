@@ -135,6 +135,19 @@ var issuing = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleOneTargetMustPassItsPreflight",
 	},
 	{
+		Name: "a-refused-order-is-tried-again", Rule: "an order that the API refused is tried again some time later",
+		Where:   `design.md, "Promises"`,
+		Edits:   []edit{{"rotation/issue.go", `case n.rec.Blocked != "" && n.rec.Blocked != IssueRefused:`, `case n.rec.Blocked != "":`}},
+		Package: "rotation/rotationtest", Test: "TestRuleARefusedOrderIsTriedAgain",
+	},
+	{
+		Name: "highest-number-blocks", Rule: "no number is used that not every reader of JSON takes whole",
+		Where:   `design.md, "Words"`,
+		Edits:   []edit{{"rotation/issue.go", `if n.rec.High >= MaxGeneration {`, `if n.rec.High >= 1<<63 {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleTheHighestNumberBlocks",
+		Beyond: "nobody there makes a label with such a number",
+	},
+	{
 		Name: "five-live-tokens", Rule: "a slot with five live tokens issues no other",
 		Where:   "docs/decisions/runaway.md",
 		Edits:   []edit{{"rotation/issue.go", `if n.live() >= n.bound() {`, `if n.live() >= 1000*n.bound() {`}},
@@ -235,6 +248,12 @@ var issuing = []mutant{
 		return accountWait, AccountGone`, `	case gone && rec.Blocked == AccountGone:
 		return accountCreate, ""`}},
 		Package: "rotation/rotationtest", Test: "TestRuleAccountTakenAwayBlocksItsSlots",
+	},
+	{
+		Name: "deleted-account-of-a-lost-journal", Rule: "nor one that was deleted while the journal was lost",
+		Where:   "docs/decisions/accounts.md",
+		Edits:   []edit{{"rotation/account.go", `deleted && !rec.Remake && rec.Blocked == "":`, `deleted && !rec.Remake && rec.Blocked != "":`}},
+		Package: "rotation/rotationtest", Test: "TestRuleALostJournalDoesNotMakeADeletedAccountAgain",
 	},
 	{
 		Name: "account-gone-by-two-lists", Rule: "an account is gone only when a second list lacks it too",

@@ -80,6 +80,12 @@ var retiring = []mutant{
 		Package: "rotation", Test: "TestNextAsksTheGate",
 	},
 	{
+		Name: "the-gate-holds-for-a-minute", Rule: "a gate that was found open too long ago is asked again before the call",
+		Where:   `design.md, "Each retired token"`,
+		Edits:   []edit{{"rotation/deeds.go", `!a.Expired && !w.lookedJustNow() {`, `!a.Expired && !w.lookedJustNow() && false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleTheGateHoldsForAMinute",
+	},
+	{
 		Name: "unreadable-is-not-served", Rule: "a target that can't be read keeps a token from being revoked",
 		Where: `design.md, "Each retired token"`,
 		Edits: []edit{{"rotation/retire.go", `		case !ok:
@@ -217,6 +223,20 @@ var retiring = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleExpiredIsRevokedWithoutTheGate",
 	},
 	{
+		Name: "expired-by-the-apis-time", Rule: "a token has run out when a list from after its end says so",
+		Where:   `design.md, "More rules"`,
+		Edits:   []edit{{"rotation/retire.go", `if n.haveTokens(listed.Expires) {`, `if n.haveTokens(time.Time{}) {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleAWrongClockIsPutRight",
+	},
+	{
+		Name: "expired-unclaimed-is-deleted", Rule: "an unclaimed token that was revoked is deleted when it has run out",
+		Where: "docs/decisions/unclaimed.md",
+		Edits: []edit{{"rotation/retire.go", `		if listed.Expired(n.now) {
+			n.note`, `		if listed.Expired(n.now) && false {
+			n.note`}},
+		Package: "rotation/rotationtest", Test: "TestRuleUnclaimedWaits",
+	},
+	{
 		Name: "retired-is-gone-by-two-lists", Rule: "a retired token is gone only when a second list lacks it too",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/retire.go", `if n.missedTwice(g, retiring) && n.tokenOf(g) == nil {`, `if n.tokenOf(g) == nil {`}},
@@ -224,8 +244,11 @@ var retiring = []mutant{
 	},
 	{
 		Name: "gone-and-listed-again", Rule: "a token that is gone and is listed again is a ghost",
-		Where:   `design.md, "Promises"`,
-		Edits:   []edit{{"rotation/next.go", `case g.State == Gone && g.TokenID == t.ID && !n.obs.Tokens.At.Before(g.GoneAt):`, `case false:`}},
+		Where: `design.md, "Promises"`,
+		Edits: []edit{{"rotation/next.go", `		case g.TokenID == t.ID:
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost})
+`, `		case g.TokenID == t.ID:
+`}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
 	},
 	{
@@ -234,6 +257,19 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/next.go", `		case g == nil:
 			n.note(Discover{Token: t, Generation: number})`, `		case g == nil:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleUnclaimedWaits",
+	},
+	{
+		Name: "ghost-gets-its-id", Rule: "a label that was given up without an id gets it from the list",
+		Where:   `design.md, "Promises"`,
+		Edits:   []edit{{"rotation/next.go", `case g.TokenID == 0:`, `case g.TokenID == 0 && false:`}},
+		Package: "rotation/rotationtest", Test: "TestRuleListedLabelIsBurnt",
+	},
+	{
+		Name: "number-used-by-another-journal", Rule: "a number that another journal used again is tracked as its token",
+		Where: `design.md, "Promises"`,
+		Edits: []edit{{"rotation/next.go", `		default: // another journal used the number again
+			n.note(Discover{Token: t, Generation: number})`, `		default:`}},
+		Package: "rotation/rotationtest", Test: "TestRuleANumberUsedAgainByAnotherJournalIsTracked",
 	},
 	{
 		Name: "adopt-speaks-of-what-is-known", Rule: "adopt claims what is listed when it is carried out",
