@@ -82,19 +82,19 @@ func TestNoFileIsLong(t *testing.T) {
 // reveals are the places where code may see a secret's value, and what for.
 // Each is a file, or a folder with all its files.
 var reveals = map[string]string{
-	"backends/secret":             "fingerprints, compares and covers values",
-	"backends/payload":            "writes and reads the shapes that consumers want",
-	"backends/file":               "writes the payload",
-	"backends/vault":              "writes the payload, and logs in",
-	"backends/backendtest":        "searches errors for traces of the value",
-	"qualytics/do.go":             "sets the Authorization header",
-	"qualytics/detail.go":         "takes the value out of what the API says",
-	"qualytics/credential.go":     "checks the characters of the agent's own credential",
-	"qualytics/sim":               "knows tokens by their HMAC and answers a mint with the value",
-	"rotation/serving.go":         "reads a token's claims to see which account it names",
-	"rotation/rotationtest":       "finds whose token a payload holds, and traces of tokens in what was written",
-	"cmd/handover/sim.go":         "writes the simulator's admin token into a file",
-	"cmd/handover/readers.go":     "plays the consumers of development mode",
+	"backends/secret":         "fingerprints, compares and covers values",
+	"backends/payload":        "writes and reads the shapes that consumers want",
+	"backends/file":           "writes the payload",
+	"backends/vault":          "writes the payload, and logs in",
+	"backends/backendtest":    "searches errors for traces of the value",
+	"qualytics/do.go":         "sets the Authorization header",
+	"qualytics/detail.go":     "takes the value out of what the API says",
+	"qualytics/credential.go": "checks the characters of the agent's own credential",
+	"qualytics/sim":           "knows tokens by their HMAC and answers a mint with the value",
+	"rotation/serving.go":     "reads a token's claims to see which account it names",
+	"rotation/rotationtest":   "finds whose token a payload holds, and traces of tokens in what was written",
+	"cmd/handover/sim.go":     "writes the simulator's admin token into a file",
+	"cmd/handover/readers.go": "plays the consumers of development mode",
 }
 
 // A secret's value is looked at in few places, so that a review can look at
