@@ -59,7 +59,7 @@ func (a *app) runSim(ctx context.Context, listen, state, tokenFile string, day t
 	if err != nil {
 		return fmt.Errorf("serve the simulator: %w; --listen names another address", err)
 	}
-	world, err := newSimulation(state, day, a)
+	world, err := newSimulation(state, day, day == 24*time.Hour, a)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -79,8 +79,9 @@ type simulation struct {
 }
 
 // newSimulation starts a simulator whose clock goes on from the last instant
-// that its state knows of.
-func newSimulation(state string, day time.Duration, a *app) (*simulation, error) {
+// that its state knows of. As the machine's clock goes, if asked; else as a
+// scaled one, which stops for those who are busy.
+func newSimulation(state string, day time.Duration, asMachine bool, a *app) (*simulation, error) {
 	lock, err := lockState(state)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 			}
 		}
 	}
-	if day == 24*time.Hour {
+	if asMachine {
 		return s, nil
 	}
 	clock, err := pace.NewScaled(began, day)

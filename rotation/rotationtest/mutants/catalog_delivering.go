@@ -83,12 +83,6 @@ var delivering = []mutant{
 		Package: "backends", Test: "TestRead",
 	},
 	{
-		Name: "one-number-one-token", Rule: "of two stores whose metadata give one number to two tokens, the first is believed",
-		Where:   `design.md, "Whose is a value found?"`,
-		Edits:   []edit{{"rotation/deliver.go", `if n.disputed(s.Meta) {`, `if n.disputed(s.Meta) && false {`}},
-		Package: "rotation", Test: "TestNextKeepsItsWord",
-	},
-	{
 		Name: "metadata-against-the-list", Rule: "metadata counts only as far as the list bears it out",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/serving.go", `return s, g.TokenID == m.TokenID, true`, `return s, true, true`}},
@@ -113,6 +107,7 @@ var delivering = []mutant{
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/serving.go", `if r.Token.IsZero() || !namesAccount(r.Token, n.pol.AccountID) {`, `if r.Token.IsZero() {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOnlyThisAccountsTokensAreTried",
+		Beyond: "there is one account in them",
 	},
 	{
 		Name: "foreign-is-not-overwritten", Rule: "what isn't ours is not overwritten unless on_foreign says so",
@@ -185,6 +180,7 @@ var delivering = []mutant{
 		Where:   `design.md, "A slot's life"`,
 		Edits:   []edit{{"rotation/work.go", `if w.obs.Began.Before(failed.seen.RetryAt) {`, `if false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleAFailedReadWaitsForItsTime",
+		Beyond: "a store that is asked too often breaks no promise",
 	},
 	{
 		Name: "all-at-the-same-time", Rule: "a target that hangs holds up no other",

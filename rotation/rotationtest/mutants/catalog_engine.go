@@ -17,8 +17,9 @@ var engine = []mutant{
 	{
 		Name: "the-apis-time", Rule: "what is decided is decided by the API's time",
 		Where: `design.md, "More rules"`,
-		Edits: []edit{{"rotation/engine.go", `actions, reason := Next(w.rec, w.obs, slot.Policy, now)`, `now = time.Now()
-		actions, reason := Next(w.rec, w.obs, slot.Policy, now)`}},
+		Edits: []edit{{"rotation/deeds.go", `Days: w.pol.Schedule.Days()})
+	now := w.e.issuer.Now()`, `Days: w.pol.Schedule.Days()})
+	now := time.Now()`}},
 		Package: "rotation/rotationtest", Test: "TestRuleNowIsTheAPIsTime",
 	},
 	{
@@ -54,18 +55,21 @@ var engine = []mutant{
 		Where:   `CONTRIBUTING.md, "House rules"`,
 		Edits:   []edit{{"rotation/engine.go", `acts, cancel := lingering(ctx, lastAct)`, `acts, cancel := lingering(ctx, 0)`}},
 		Package: "rotation/rotationtest", Test: "TestRuleShutdownIsNoAttempt",
+		Beyond: "their agents crash, and never end in order",
 	},
 	{
 		Name: "refused-credential-holds-all", Rule: "a 401 or 403 makes the whole instance wait, with back-off",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/engine.go", `general := errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrThrottled) ||`, `general := errors.Is(err, ErrThrottled) ||`}},
 		Package: "rotation", Test: "TestHold",
+		Beyond: "an API that is asked too often breaks no promise",
 	},
 	{
 		Name: "back-off", Rule: "what fails is tried again later and later",
 		Where:   `design.md, "Libraries"`,
 		Edits:   []edit{{"rotation/spread.go", `d = min(d, firstBackOff<<max(0, attempts-1))`, `d = firstBackOff`}},
 		Package: "rotation", Test: "TestBackOffBounds",
+		Beyond: "what is asked too often breaks no promise",
 	},
 	{
 		Name: "fence", Rule: "a process whose lease is over writes nothing",

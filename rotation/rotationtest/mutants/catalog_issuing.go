@@ -18,18 +18,21 @@ var issuing = []mutant{
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/account.go", `if !rec.Intended {`, `if false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
+		Beyond: "an account is found by its name, whatever was committed; the commit is for the fence and for the history",
 	},
 	{
 		Name: "never-post-again-unseen", Rule: "a post whose outcome is unknown is repeated only when a list from after it lacks the label",
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/issue.go", `if !n.haveTokens(posted) {`, `if !n.haveTokens(time.Time{}) {`}},
 		Package: "rotation", Test: "TestNextIssues",
+		Beyond: "their API refuses a name that is taken, as it is documented: the list is the second lock on that door",
 	},
 	{
 		Name: "listed-label-is-burnt", Rule: "a label that is listed already is not posted again",
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/issue.go", `if t := n.tokenByLabel(intent.Label); t != nil {`, `if t := n.tokenByLabel(intent.Label); t != nil && false {`}},
 		Package: "rotation", Test: "TestNextIssues",
+		Beyond: "their API refuses a name that is taken, as it is documented: the list is the second lock on that door",
 	},
 	{
 		Name: "duplicate-is-burnt", Rule: "a label that the API calls taken is given up",
@@ -133,6 +136,7 @@ var issuing = []mutant{
 			ready = true
 		default:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOneTargetMustPassItsPreflight",
+		Beyond: "their stores answer no preflight",
 	},
 	{
 		Name: "a-refused-order-is-tried-again", Rule: "an order that the API refused is tried again some time later",
@@ -182,6 +186,7 @@ var issuing = []mutant{
 		Where:   "docs/decisions/runaway.md",
 		Edits:   []edit{{"rotation/issue.go", `!(urgent && n.rec.Attempts < patience)`, `(n.rec.Attempts > 0 || urgent)`}},
 		Package: "rotation", Test: "TestRuleBackOffHoldsNoRequestAndNoDeadToken",
+		Beyond: "what is at stake is five minutes",
 	},
 	{
 		Name: "two-lists-before-gone", Rule: "the current token is gone only when a second list lacks it too",
@@ -226,6 +231,7 @@ var issuing = []mutant{
 		Name: "age", Rule: "a token is replaced at its age",
 		Where: `design.md, "Issuing"`,
 		Edits: []edit{{"rotation/issue.go", `	{dueByAge, false},
+`, ``}, {"rotation/issue.go", `		n.at(n.rec.dueAt(n.pol.Schedule))
 `, ``}},
 		Package: "rotation", Test: "TestNextDueByAChain",
 	},
@@ -234,6 +240,7 @@ var issuing = []mutant{
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/transitions.go", `r.DueAt = drawDueAt(intent.Label, now, token.Expires, s)`, `r.DueAt = time.Time{}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleJitterIsDrawnOnceAndJournaled",
+		Beyond: "it spreads load, and no promise hangs on it",
 	},
 	{
 		Name: "went-with-its-account", Rule: "tokens that died with their account are no reason to issue",
@@ -266,5 +273,6 @@ var issuing = []mutant{
 		Where:   "docs/decisions/issuing.md",
 		Edits:   []edit{{"rotation/issue.go", `if n.accountReady() && len(n.deeds) == 0 {`, `if n.accountReady() {`}},
 		Package: "rotation", Test: "TestNextIssues",
+		Beyond: "their agents act in turn, so that a world can be played again",
 	},
 }

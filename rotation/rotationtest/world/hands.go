@@ -194,7 +194,10 @@ func (w *World) onJournal(f Fault, a *agent) {
 	case f == SecondAgent:
 		var second *agent
 		if second, err = w.newAgent("second", other); err == nil {
-			w.spawn(second.live)
+			w.spawn(func(ctx context.Context) {
+				sleep(ctx, time.Second+time.Microsecond) // never while the first one acts, so that a world replays
+				second.live(ctx)
+			})
 		}
 	case f == JournalLost:
 		err = w.replace(a, other)

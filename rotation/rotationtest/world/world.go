@@ -224,7 +224,10 @@ func (w *World) Run(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	first := w.agents[0]
 	w.spawn = func(f func(context.Context)) { w.acting.Go(func() { f(ctx) }) }
-	w.spawn(first.live)
+	w.spawn(func(ctx context.Context) {
+		sleep(ctx, time.Millisecond) // what strikes at the start comes first, so that a world replays
+		first.live(ctx)
+	})
 	w.storm(ctx)
 	w.settle(ctx, first)
 	stop()
