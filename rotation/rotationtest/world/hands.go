@@ -242,6 +242,9 @@ func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
 	if err != nil {
 		w.check.breach("a request was not taken: %v", err)
 	}
+	if a.current != nil {
+		a.current.engine.Asked(slot)
+	}
 	w.check.wanted[slot] = true
 }
 
