@@ -173,9 +173,17 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 	w.acted(by)
 }
 
+// trouble says that the world is in trouble for so long. The world is locked.
+func (w *World) trouble(d time.Duration) {
+	if until := time.Now().Add(d); until.After(w.troubled) {
+		w.troubled = until
+	}
+}
+
 // hinder remembers that something is away until then.
 func (w *World) hinder(d time.Duration) time.Time {
 	w.check.hindered += d
+	w.trouble(d)
 	return time.Now().Add(d)
 }
 
@@ -254,7 +262,7 @@ func (w *World) accountOff(d time.Duration) {
 		w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated = off })
 	}
 	set(true)
-	w.check.hindered += d
+	w.hinder(d)
 	w.killed(w.current())
 	w.spawn(func(ctx context.Context) {
 		sleep(ctx, d)

@@ -73,9 +73,11 @@ type World struct {
 	lists  []pastList
 	notYet map[int64]time.Time
 	outage time.Time // of the API, until
-	number int       // of faults so far
-	tick   int       // of moments so far
-	check  checker
+	// troubled is when the last trouble so far is over.
+	troubled time.Time
+	number   int // of faults so far
+	tick     int // of moments so far
+	check    checker
 }
 
 // Result is what a world tells at its end.
@@ -263,6 +265,7 @@ func (w *World) settle(ctx context.Context, first *agent) {
 // calmDown puts right what only people can put right.
 func (w *World) calmDown(first *agent) {
 	w.calmed, w.hands = true, nil
+	w.troubled = time.Now()
 	close(w.still)
 	w.outage = time.Time{}
 	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })
