@@ -12,6 +12,7 @@ var delivering = []mutant{
 		n.deed(Deliver{Target: key})
 	case proof.Result == ProvedLive:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleProofBeforeAHeal",
+		InWorlds: true,
 	},
 	{
 		Name: "a-proof-holds-for-a-minute", Rule: "a token that was proved too long ago is proved again before it is written",
@@ -45,6 +46,7 @@ var delivering = []mutant{
 			rec = want
 		}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleSeenIsCommittedBeforeOverwritten",
+		InWorlds: true,
 	},
 	{
 		Name: "commit-before-a-write", Rule: "the payload's fingerprint is committed before the payload is sent",
@@ -127,6 +129,7 @@ var delivering = []mutant{
 		}
 `}},
 		Package: "rotation/rotationtest", Test: "TestRuleForeignValue",
+		InWorlds: true,
 	},
 	{
 		Name: "compare-and-set", Rule: "a write replaces nothing but what was read before it",

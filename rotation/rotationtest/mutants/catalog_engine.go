@@ -7,12 +7,14 @@ var engine = []mutant{
 		Where:   `design.md, "Each target"`,
 		Edits:   []edit{{"rotation/next.go", `[][]Action{n.looks, n.notes, n.deeds}`, `[][]Action{n.looks, n.deeds, n.notes}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleSeenIsCommittedBeforeOverwritten",
+		InWorlds: true,
 	},
 	{
 		Name: "looks-before-deeds", Rule: "nothing is done while something is still to be looked at",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/next.go", `[][]Action{n.looks, n.notes, n.deeds}`, `[][]Action{n.deeds, n.looks, n.notes}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRereadBeforeRevoke",
+		InWorlds: true,
 	},
 	{
 		Name: "the-apis-time", Rule: "what is decided is decided by the API's time",
@@ -43,6 +45,7 @@ var engine = []mutant{
 		w.rec = rec
 		return true`}},
 		Package: "rotation/rotationtest", Test: "TestRuleTwoEnginesOnOneJournal",
+		InWorlds: true,
 	},
 	{
 		Name: "list-newer-than-our-change", Rule: "a list asked for before our own change is not used after it",
@@ -105,6 +108,7 @@ var engine = []mutant{
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/transitions.go", `	g.State, r.Current = Live, g.Number`, `	g.State, r.Current, g.Claimed = Live, g.Number, true`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRebuildAdoptsWhatMetadataProves",
+		InWorlds: true,
 	},
 	{
 		Name: "value-kept-in-memory", Rule: "a value is kept until every target serves it, and for lossy formats longer",

@@ -12,6 +12,7 @@ var issuing = []mutant{
 		w.rec.apply(a, w, now)
 		_ = asked`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
+		InWorlds: true,
 	},
 	{
 		Name: "commit-before-account", Rule: "the will to make an account is committed before the API is asked",
@@ -59,6 +60,7 @@ var issuing = []mutant{
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/issue.go", `number := n.rec.High + 1`, `number := n.rec.Current + 1`}},
 		Package: "rotation/rotationtest", Test: "TestRuleGenerationAboveEverything",
+		InWorlds: true,
 	},
 	{
 		Name: "number-above-what-is-seen", Rule: "what this pass has seen is committed before a number is chosen",
@@ -120,6 +122,7 @@ var issuing = []mutant{
 			return false
 		}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOneBadTargetDelaysNoOther",
+		InWorlds: true,
 	},
 	{
 		Name: "foreign-is-no-place-to-deliver-to", Rule: "no token is issued while every target holds what isn't ours",
@@ -143,6 +146,7 @@ var issuing = []mutant{
 		Where:   `design.md, "Promises"`,
 		Edits:   []edit{{"rotation/issue.go", `case n.rec.Blocked != "" && n.rec.Blocked != IssueRefused:`, `case n.rec.Blocked != "":`}},
 		Package: "rotation/rotationtest", Test: "TestRuleARefusedOrderIsTriedAgain",
+		InWorlds: true,
 	},
 	{
 		Name: "highest-number-blocks", Rule: "no number is used that not every reader of JSON takes whole",
@@ -162,6 +166,7 @@ var issuing = []mutant{
 		Where:   "docs/decisions/runaway.md",
 		Edits:   []edit{{"rotation/issue.go", `return 2 * maxLive`, `return maxLive`}},
 		Package: "rotation/rotationtest", Test: "TestRuleBoundDoesNotStarveWhatIsServed",
+		InWorlds: true,
 	},
 	{
 		Name: "revoked-dont-count", Rule: "tokens that are listed as revoked don't count as live",
@@ -234,6 +239,7 @@ var issuing = []mutant{
 `, ``}, {"rotation/issue.go", `		n.at(n.rec.dueAt(n.pol.Schedule))
 `, ``}},
 		Package: "rotation", Test: "TestNextDueByAChain",
+		InWorlds: true,
 	},
 	{
 		Name: "jitter-drawn-once", Rule: "when a token is due is drawn once and journaled",

@@ -7,6 +7,7 @@ var retiring = []mutant{
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `end := n.now.Add(n.pol.Schedule.Grace)`, `end := n.now`}},
 		Package: "rotation", Test: "TestNextGivesGrace",
+		InWorlds: true,
 	},
 	{
 		Name: "grace-for-ghosts", Rule: "a token whose value nobody has is given the grace too: a late write may still land",
@@ -16,6 +17,7 @@ var retiring = []mutant{
 			end = n.now
 		}`}},
 		Package: "rotation/rotationtest/mutants", Test: "TestRuleGraceForGhosts",
+		InWorlds: true,
 	},
 	{
 		Name: "grace-for-what-was-lost", Rule: "a token whose value was lost is given the grace too: a late write may still land",
@@ -25,6 +27,7 @@ var retiring = []mutant{
 				g.State = Grace
 			}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOursByFingerprint",
+		InWorlds: true,
 	},
 	{
 		Name: "grace-begins-again", Rule: "a token that is served again waits, and its grace begins again",
@@ -35,6 +38,7 @@ var retiring = []mutant{
 		}
 `, ``}},
 		Package: "rotation", Test: "TestNextGivesGrace",
+		InWorlds: true,
 	},
 	{
 		Name: "grace-is-never-shortened", Rule: "the end of a grace is never moved to an earlier time",
@@ -61,18 +65,21 @@ var retiring = []mutant{
 		if seen, ok := n.obs.Targets[t.Key]; ok &&`},
 			{"rotation/deeds.go", `!a.Expired && !w.lookedJustNow() {`, `!a.Expired && !w.lookedJustNow() && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRereadBeforeRevoke",
+		InWorlds: true,
 	},
 	{
 		Name: "reread-just-now", Rule: "a reading is a ground to revoke for a minute",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `n.now.Sub(seen.At) > lookValid {`, `n.now.Sub(seen.At) > 1000*lookValid {`}},
 		Package: "rotation", Test: "TestNextAsksTheGate",
+		InWorlds: true,
 	},
 	{
 		Name: "proof-before-revoke", Rule: "what every target serves is proved before a token is revoked",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `if open && !n.proved(number) {`, `if open && !n.proved(number) && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleProofBeforeRevoke",
+		InWorlds: true,
 	},
 	{
 		Name: "proof-just-now", Rule: "a proof is a ground to revoke for a minute",
@@ -94,6 +101,7 @@ var retiring = []mutant{
 		case s.Kind`, `		case !ok:
 		case s.Kind`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOneUnreadableTargetMeansWait",
+		InWorlds: true,
 	},
 	{
 		Name: "foreign-holds-all", Rule: "while a target holds what isn't ours, every retired token counts as served",
@@ -102,6 +110,7 @@ var retiring = []mutant{
 			{"rotation/retire.go", `case s.Kind != Ours || s.Generation == g.Number:`, `case s.Kind == ForeignValue:
 		case s.Kind != Ours || s.Generation == g.Number:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleForeignValueHoldsEveryRetiredToken",
+		InWorlds: true,
 	},
 	{
 		Name: "claimed-alone", Rule: "a live token that this journal didn't issue is never revoked",
@@ -115,6 +124,7 @@ var retiring = []mutant{
 			{"rotation/transitions.go", `r.add(Generation{Number: number, Label: t.Label, TokenID: t.ID, State: Unclaimed,`,
 				`r.add(Generation{Number: number, Label: t.Label, TokenID: t.ID, State: Waiting,`}},
 		Package: "rotation/rotationtest", Test: "TestRuleUnclaimedWaits",
+		InWorlds: true,
 	},
 	{
 		Name: "claimed-once-more-at-the-gate", Rule: "the gate asks itself whether the token is ours",
@@ -143,6 +153,7 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/names.go", `digits, ok := strings.CutPrefix(label, labelPrefix(token, agentID))`, `_, digits, ok := strings.Cut(label, ".g")
 	_, _ = token, agentID`}},
 		Package: "rotation", Test: "TestParseLabelRefusesWhatIsNotOurs",
+		InWorlds: true,
 	},
 	{
 		Name: "commit-before-revoke", Rule: "the decision to revoke is committed before the API is asked",
@@ -221,6 +232,7 @@ var retiring = []mutant{
 		}
 `, ``}},
 		Package: "rotation/rotationtest", Test: "TestRuleDeadAlreadyMovesOn",
+		InWorlds: true,
 	},
 	{
 		Name: "expired-is-revoked-without-the-gate", Rule: "a token that has run out is revoked whatever its targets serve",
@@ -228,6 +240,7 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/retire.go", `n.deed(Revoke{Generation: g.Number, Expired: true})`,
 			`n.wait(retiring, n.now.Add(n.pol.Sweep), StillServed)`}},
 		Package: "rotation/rotationtest", Test: "TestRuleExpiredIsRevokedWithoutTheGate",
+		InWorlds: true,
 	},
 	{
 		Name: "expired-by-the-apis-time", Rule: "a token has run out when a list from after its end says so",
@@ -264,6 +277,7 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/next.go", `		case g == nil:
 			n.note(Discover{Token: t, Generation: number})`, `		case g == nil:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleUnclaimedWaits",
+		InWorlds: true,
 	},
 	{
 		Name: "ghost-gets-its-id", Rule: "a label that was given up without an id gets it from the list",

@@ -31,11 +31,11 @@ const (
 
 // options are what the command line says.
 type options struct {
-	only       string // names with commas between them; "" is all
-	output     string // table or json
-	worlds     uint64 // how many a mutant may live through
-	jobs       int
-	exceptions bool // play the worlds of exceptions too
+	only   string // names with commas between them; "" is all
+	output string // table or json
+	worlds uint64 // how many a mutant may live through
+	jobs   int
+	every  bool // play worlds for every mutant
 }
 
 func main() {
@@ -86,7 +86,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&opt.output, "o", "table", "`table` or json")
 	flags.Uint64Var(&opt.worlds, "worlds", 20_000, "how many worlds a mutant may live through")
 	flags.IntVar(&opt.jobs, "jobs", 2, "how many mutants are tried at a time")
-	flags.BoolVar(&opt.exceptions, "exceptions", false, "also play worlds for the rules that worlds are said not to reach")
+	flags.BoolVar(&opt.every, "every", false, "play worlds for every mutant, not only where one is to miss it")
 	err := flags.Parse(args)
 	switch {
 	case err != nil:

@@ -19,8 +19,10 @@ type mutant struct {
 	Edits []edit
 	// Package is the folder of the test that misses the rule, Test its name.
 	Package, Test string
-	// Beyond is why no world can miss the rule; "" when worlds do.
-	Beyond string
+	// InWorlds: a simulated world misses it too, and has to. Else Beyond may
+	// say why none can.
+	InWorlds bool
+	Beyond   string
 }
 
 // edit puts New in the place of Old, which File holds exactly once.

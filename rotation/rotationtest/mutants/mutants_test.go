@@ -107,11 +107,12 @@ func TestVerdicts(t *testing.T) {
 		lives bool
 		tells string
 	}{
-		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Worlds: 7}, false, "m: missed by p.T and world 7"},
-		{result{Name: "m", Test: "p.T", TestFails: true, Beyond: "why"}, false, "m: missed by p.T and beyond worlds"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Worlds: 7, InWorlds: true}, false, "m: missed by p.T and world 7"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Beyond: "why"}, false, "m: missed by p.T"},
 		{result{Name: "m", Test: "p.T", Seed: 7, Worlds: 7}, true, "m LIVES: p.T doesn't miss it"},
-		{result{Name: "m", Test: "p.T", TestFails: true, Worlds: 9}, true, "m LIVES: none of 9 worlds misses it"},
-		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Beyond: "why"}, true, "m: world 7 misses it, and it is said that none can"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Worlds: 9, InWorlds: true}, true, "m LIVES: none of 9 worlds misses it"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Worlds: 9}, false, "m: missed by p.T"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Worlds: 7}, false, "m: missed by p.T and world 7"},
 		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Problem: "it can't be built"}, true, "m: it can't be built"},
 	} {
 		if got := tt.r.lives(); got != tt.lives || tt.r.tell() != tt.tells {
@@ -123,7 +124,7 @@ func TestVerdicts(t *testing.T) {
 func TestTable(t *testing.T) {
 	results := []result{
 		{Name: "one", Rule: "first", Where: "here", Test: "p.TestOne", TestFails: true, Seed: 12, Worlds: 12},
-		{Name: "two", Rule: "second", Where: "there", Test: "p.TestTwo", Worlds: 99},
+		{Name: "two", Rule: "second", Where: "there", Test: "p.TestTwo", Worlds: 99, InWorlds: true},
 		{Name: "three", Rule: "third", Where: "there", Test: "p.TestThree", TestFails: true, Beyond: "nothing is slow there"},
 		{Name: "four", Rule: "fourth", Where: "there", Test: "p.TestFour", Problem: "it can't be built"},
 	}

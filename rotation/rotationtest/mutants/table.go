@@ -14,12 +14,12 @@ func (r result) tell() string {
 		return r.Name + ": " + r.Problem
 	case !r.TestFails:
 		return r.Name + " LIVES: " + r.Test + " doesn't miss it"
-	case r.Seed != 0 && r.Beyond != "":
-		return fmt.Sprintf("%s: world %d misses it, and it is said that none can", r.Name, r.Seed)
-	case r.Seed == 0 && r.Beyond == "":
+	case r.InWorlds && r.Seed == 0:
 		return fmt.Sprintf("%s LIVES: none of %d worlds misses it", r.Name, r.Worlds)
+	case r.Seed != 0:
+		return r.Name + ": missed by " + r.Test + " and " + r.missedAt()
 	}
-	return r.Name + ": missed by " + r.Test + " and " + r.missedAt()
+	return r.Name + ": missed by " + r.Test
 }
 
 // missedAt says which world misses the rule.
@@ -29,10 +29,12 @@ func (r result) missedAt() string {
 		return "no verdict"
 	case r.Seed != 0:
 		return fmt.Sprintf("world %d", r.Seed)
+	case r.Worlds != 0:
+		return fmt.Sprintf("none of %d", r.Worlds)
 	case r.Beyond != "":
 		return "beyond worlds"
 	}
-	return fmt.Sprintf("none of %d", r.Worlds)
+	return "no world"
 }
 
 // missedBy says which test misses the rule.

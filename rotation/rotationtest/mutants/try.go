@@ -24,16 +24,17 @@ type result struct {
 	// many were played.
 	Seed   uint64 `json:"seed,omitempty"`
 	Worlds uint64 `json:"worlds,omitempty"`
-	// Beyond is why no world can miss the rule.
-	Beyond string `json:"beyond,omitempty"`
+	// InWorlds: a world is to miss it. Beyond is why none can.
+	InWorlds bool   `json:"in_worlds"`
+	Beyond   string `json:"beyond,omitempty"`
 	// Problem is why there is no verdict; "" when there is one.
 	Problem string `json:"problem,omitempty"`
 }
 
-// lives reports whether the mutant wasn't found out, or is said to be beyond
-// the worlds and isn't.
+// lives reports whether the mutant wasn't found out: by its test, or by a world
+// where one is to miss it.
 func (r result) lives() bool {
-	return r.Problem != "" || !r.TestFails || (r.Seed == 0) == (r.Beyond == "")
+	return r.Problem != "" || !r.TestFails || r.InWorlds && r.Seed == 0
 }
 
 // trial is one run of the command.
@@ -124,7 +125,7 @@ func (m mutant) test() string { return path.Base(m.Package) + "." + m.Test }
 
 // try builds a mutant, runs its test and plays its worlds.
 func (t *trial) try(ctx context.Context, m mutant) result {
-	r := result{Name: m.Name, Rule: m.Rule, Where: m.Where, Test: m.test(), Beyond: m.Beyond}
+	r := result{Name: m.Name, Rule: m.Rule, Where: m.Where, Test: m.test(), InWorlds: m.InWorlds, Beyond: m.Beyond}
 	if err := t.judge(ctx, m, &r); err != nil {
 		r.Problem = err.Error()
 	}
@@ -133,7 +134,7 @@ func (t *trial) try(ctx context.Context, m mutant) result {
 
 func (t *trial) judge(ctx context.Context, m mutant, r *result) error {
 	packages := []string{m.Package, worldPackage}
-	worlds := m.Beyond == "" || t.opt.exceptions
+	worlds := m.InWorlds || t.opt.every
 	if !worlds {
 		packages = packages[:1]
 	}
