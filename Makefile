@@ -9,10 +9,11 @@ help: ## list the targets
 
 ONLY ?=
 WORLDS ?= 20000
+EVERY ?= false
 
-mutants: ## take each rule of the core out, and find what misses it: ONLY=grace,… WORLDS=20000
+mutants: ## take each rule of the core out, and find what misses it: ONLY=grace,… WORLDS=20000 EVERY=true
 	@go build -o bin/mutants ./rotation/rotationtest/mutants
-	@bin/mutants -only '$(ONLY)' -worlds '$(WORLDS)'
+	@bin/mutants -only '$(ONLY)' -worlds '$(WORLDS)' -every='$(EVERY)'
 
 DURATION ?= 1m
 SEED ?=
