@@ -22,6 +22,7 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 	slots := make([]string, len(stored))
 	for i, r := range stored {
 		slots[i] = r.Slot
+		a.engine.Asked(r.Slot)
 	}
 	a.wake(slots...)
 	return stored, nil

@@ -99,6 +99,12 @@ func (l *loop) start(ctx context.Context) {
 			l.queue.drop(e.slot)
 			continue
 		}
+		if outcome, still := l.a.engine.Still(slot); still {
+			release()
+			l.a.metrics.Pass(0, outcome.Reason)
+			l.settle(ctx, result{entry: e, outcome: outcome})
+			continue
+		}
 		l.running++
 		done := l.a.pace.Busy()
 		l.passes.Go(func() {

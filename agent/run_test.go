@@ -236,11 +236,15 @@ func TestDriveEndsWithItsJournal(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- a.drive(t.Context()) }()
 		later(time.Second)
+		hangs := make(chan struct{})
+		once := sync.OnceFunc(func() { close(hangs) })
 		w.mu.Lock()
 		w.look = func(ctx context.Context, ref backends.Ref) error {
 			if ref.Path == "pipeline" {
+				<-hangs
 				return os.RemoveAll(filepath.Join(w.folder, "state.db"))
 			}
+			once()
 			<-ctx.Done()
 			return ctx.Err()
 		}

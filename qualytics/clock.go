@@ -14,6 +14,10 @@ const (
 	dateAge = time.Second
 	// driftPart is how much a local clock may drift: one part of so many.
 	driftPart = 5000
+	// standStill is the longest step back that Now doesn't make: it waits for
+	// the estimate to catch up. What was seen before stays before what is
+	// seen after, as long as no clock was set.
+	standStill = 10 * time.Second
 )
 
 // clock estimates the API's time from Date headers (that they tell the API's
@@ -37,6 +41,8 @@ type clock struct {
 	low, high time.Duration
 	// asOf is when the bounds were last set.
 	asOf time.Duration
+	// last is what Now told last.
+	last time.Time
 }
 
 func newClock(now func() time.Time) *clock {
@@ -52,11 +58,15 @@ func (k *clock) elapsed() time.Duration {
 	return max(k.now().Sub(k.start), k.wallNow().Sub(k.wall))
 }
 
-// Now is the API's time as estimated, in UTC.
+// Now is the API's time as estimated, in UTC, or up to standStill later.
 func (k *clock) Now() time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.wall.Add(k.elapsed() + k.correction())
+	now := k.wall.Add(k.elapsed() + k.correction())
+	if back := k.last.Sub(now); back <= 0 || back > standStill {
+		k.last = now
+	}
+	return k.last
 }
 
 func (k *clock) correction() time.Duration {

@@ -58,7 +58,7 @@ func TestClockProperty(t *testing.T) {
 				best = width
 			}
 			best = min(best+2*(time.Hour+there+back)/driftPart, width)
-			if off := w.off(k); off > best {
+			if off := w.off(k); off > best+standStill {
 				t.Fatalf("off by %v, the best answer allows %v", off, best)
 			}
 			if w.skew == 0 && !k.Now().Equal(w.local) {
@@ -80,6 +80,28 @@ func TestClockDrift(t *testing.T) {
 		if off := w.off(k); off > dateGrain+dateAge+40*time.Millisecond {
 			t.Fatalf("off by %v", off)
 		}
+	}
+}
+
+// A small step back is waited out, a large one is made.
+func TestClockStandsStillForASmallStepBack(t *testing.T) {
+	w := &world{local: start()}
+	k := newClock(w.now)
+	w.ask(k, time.Millisecond, time.Millisecond, 0)
+	before := k.Now()
+	w.skew = -8 * time.Second
+	w.ask(k, time.Millisecond, time.Millisecond, 0)
+	if got := k.Now(); !got.Equal(before) {
+		t.Errorf("it went by %v", got.Sub(before))
+	}
+	w.local = w.local.Add(10 * time.Second)
+	if got := k.Now(); !got.After(before) || w.off(k) > dateGrain+dateAge {
+		t.Errorf("ten seconds later it is at %v, off by %v", got.Sub(before), w.off(k))
+	}
+	w.skew = -time.Minute
+	w.ask(k, time.Millisecond, time.Millisecond, 0)
+	if off := w.off(k); off > dateGrain+dateAge+time.Second {
+		t.Errorf("after a large step it is off by %v", off)
 	}
 }
 

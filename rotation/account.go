@@ -93,10 +93,10 @@ func (s AccountSpec) key() string {
 
 // ensure brings the slot's account to where tokens can be issued, one caller
 // at a time for each account.
-func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (AccountSeen, error) {
+func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (AccountSeen, ground, error) {
 	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
 	if err != nil {
-		return AccountSeen{}, err
+		return AccountSeen{}, ground{}, err
 	}
 	defer unlock()
 	rec, err := e.journal.Account(ctx, pol.AccountID)
@@ -104,7 +104,7 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 		rec, err = AccountRecord{ID: pol.AccountID}, nil
 	}
 	if err != nil {
-		return AccountSeen{}, err
+		return AccountSeen{}, ground{}, err
 	}
 	if oldest := e.issuer.Now().Add(-pol.DriftCheck); after.Before(oldest) {
 		after = oldest
@@ -116,16 +116,17 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 		list, err := e.accounts.get(ctx, after, e.accountChange(pol.AccountID))
 		if err != nil {
 			e.hold(err, true)
-			return AccountSeen{At: e.issuer.Now(), RetryAt: e.heldUntil()}, ctx.Err()
+			return AccountSeen{At: e.issuer.Now(), RetryAt: e.heldUntil()}, ground{}, ctx.Err()
 		}
 		listed, now := list.byKey[pol.AccountID], e.issuer.Now()
 		step, why := nextAccount(rec, listed, pol.Account, list.at, now)
 		done, err := e.stepAccount(ctx, &rec, step, why, listed, pol)
 		if err != nil {
-			return AccountSeen{}, err
+			return AccountSeen{}, ground{}, err
 		}
 		if done {
-			return rec.saw(list.at, now, step), nil
+			firm := ground{since: list.since[pol.AccountID], firm: step == accountReady && why == ""}
+			return rec.saw(list.at, now, step), firm, nil
 		}
 	}
 }

@@ -86,8 +86,8 @@ func New(o Options) *Engine {
 	if e.timeout == 0 {
 		e.timeout = time.Minute
 	}
-	e.tokens = newShared(o.Issuer.Now, e.mutations.Load, e.fetchTokens)
-	e.accounts = newShared(o.Issuer.Now, e.mutations.Load, e.fetchAccounts)
+	e.tokens = newShared(o.Issuer.Now, e.mutations.Load, sameTokens, e.fetchTokens)
+	e.accounts = newShared(o.Issuer.Now, e.mutations.Load, sameAccount, e.fetchAccounts)
 	return e
 }
 
@@ -206,6 +206,9 @@ type Outcome struct {
 	NextAt time.Time
 	// Reason is what it waits for.
 	Reason Reason
+	// Unchanged: nothing has changed since the pass before, so that this one
+	// looked at nothing. Record and Account are zero.
+	Unchanged bool
 	// Record is the slot's record at the end.
 	Record Record
 	// Account is what was seen of the account; nil when it wasn't looked at.
@@ -219,14 +222,12 @@ type Outcome struct {
 	// is JournalUnreadable, and nothing else is told. A person is needed.
 	BadRow *BadRow
 
-	served bool // by every declared target
+	settled bool
 }
 
 // Settled reports whether nothing is left to do for now: the current token is
 // served by every target.
-func (o Outcome) Settled() bool {
-	return o.Record.Intent == nil && o.Record.Current != 0 && o.Record.Lost == "" && o.Record.Blocked == "" && o.served
-}
+func (o Outcome) Settled() bool { return o.settled }
 
 // lastAct is how long an act under way may go on when the pass is told to end:
 // a shutdown falls between two acts, if they end in time.
@@ -264,7 +265,7 @@ const maxSteps = 1000
 // the journal that can't be read stops this slot alone, and is no failure: it
 // is looked at again from time to time, for it may be mended.
 func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
-	outcome, err := e.pass(ctx, slot)
+	outcome, err := e.pass(ctx, &slot)
 	var bad *BadRow
 	if !errors.As(err, &bad) {
 		return outcome, err
@@ -273,12 +274,21 @@ func (e *Engine) Pass(ctx context.Context, slot Declared) (Outcome, error) {
 	return Outcome{NextAt: e.issuer.Now().Add(longestBackOff), Reason: JournalUnreadable, BadRow: bad}, nil
 }
 
-func (e *Engine) pass(ctx context.Context, slot Declared) (Outcome, error) {
+func (e *Engine) pass(ctx context.Context, slot *Declared) (Outcome, error) {
 	unlock, err := e.slotLocks.lock(ctx, slot.Policy.Slot)
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer unlock()
+	e.relist(ctx, slot)
+	if outcome, ok := e.Still(*slot); ok {
+		return outcome, nil
+	}
+	return e.steps(ctx, slot)
+}
+
+// steps asks Next until it says to wait. The caller holds the slot's lock.
+func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 	w, err := e.begin(ctx, slot)
 	if err != nil {
 		return Outcome{}, err
@@ -294,7 +304,7 @@ func (e *Engine) pass(ctx context.Context, slot Declared) (Outcome, error) {
 		if wait, ok := actions[0].(Wait); ok {
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
-				Unread: w.unreadTargets(), served: w.rec.serves(w.pol)}, nil
+				Unread: w.unreadTargets(), settled: w.rec.atPeace(w.pol)}, nil
 		}
 		if err := w.do(acts, actions); err != nil {
 			w.unsee()

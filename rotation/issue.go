@@ -68,9 +68,14 @@ func (n *pass) bound() int {
 	s := n.pol.Schedule
 	for _, t := range n.pol.Targets {
 		g := n.rec.generation(n.rec.Targets[t.Key].Serves)
-		if g != nil && !g.Expires.IsZero() && !n.now.Before(g.Expires.Add(-(s.Lifetime-s.Every)/2)) {
+		if g == nil || g.Expires.IsZero() {
+			continue
+		}
+		soon := g.Expires.Add(-(s.Lifetime - s.Every) / 2)
+		if !n.now.Before(soon) {
 			return 2 * maxLive
 		}
+		n.at(soon)
 	}
 	return maxLive
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
@@ -12,25 +13,38 @@ import (
 // The looks: each brings one thing into the observation, also its failure.
 
 func (w *work) lookTokens(ctx context.Context, a LookTokens) {
-	list, err := w.e.tokens.get(ctx, a.After, w.mem.seq)
+	list, err := w.e.listTokens(ctx, a.After, w.mem.seq)
 	if err != nil {
-		w.e.hold(err, true)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.listed(list)
+}
+
+// listTokens makes all slots wait where it fails.
+func (e *Engine) listTokens(ctx context.Context, after time.Time, seq uint64) (*snapshot[[]Token], error) {
+	list, err := e.tokens.get(ctx, after, seq)
+	if err != nil {
+		e.hold(err, true)
+	}
+	return list, err
+}
+
+func (w *work) listed(list *snapshot[[]Token]) {
 	w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
+	w.tokens = ground{since: list.since[w.pol.AccountID], firm: true}
 }
 
 func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
-	seen, err := w.e.ensure(ctx, w.pol, a.After)
+	seen, account, err := w.e.ensure(ctx, w.pol, a.After)
 	if err != nil {
 		w.fail(err)
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.obs.Account = &seen
+	w.obs.Account, w.account = &seen, account
 }
 
 func (w *work) read(ctx context.Context, a Read) {
@@ -236,6 +250,7 @@ func (w *work) changed(patch func(mine []Token) []Token) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mem.seq = seq
+	w.tokens = ground{}
 	if patch == nil || w.obs.Tokens == nil {
 		w.obs.Tokens = nil
 		return

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/handover-agent/handover/backends/secret"
@@ -15,7 +16,11 @@ type memory struct {
 	proved  map[uint64]time.Time // our own uses that no commit has told of
 	unread  map[string]unread
 	// looks are checked while no pass runs.
-	looks   []lookAt
+	looks []lookAt
+	// rested spares a pass; nil: the next one asks Next. asked counts
+	// Engine.Asked.
+	rested  atomic.Pointer[rested]
+	asked   atomic.Uint64
 	seq     uint64 // Engine.mutations after the slot's own last change
 	edition uint64 // Declared.Edition of the last pass
 }

@@ -31,7 +31,13 @@ const (
 // Looks come before notes and notes before deeds: nothing is decided on what
 // wasn't looked at, and what was seen is committed before the world is changed.
 func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Reason) {
-	n := &pass{rec: &rec, obs: &obs, pol: &pol, now: now}
+	n := decide(&rec, &obs, &pol, now)
+	return n.answer()
+}
+
+// decide is Next before it answers. It changes nothing behind its pointers.
+func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
+	n := &pass{rec: rec, obs: obs, pol: pol, now: now}
 	if rec.Revision == 0 {
 		n.rebuild()
 	} else {
@@ -45,7 +51,7 @@ func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Rea
 			n.note(*n.resume)
 		}
 	}
-	return n.answer()
+	return n
 }
 
 // pass is one call of Next.
@@ -59,8 +65,10 @@ type pass struct {
 	resume              *Resume
 	tokensAfter         *time.Time
 	accountAfter        *time.Time
-	until               time.Time
-	reasons             [3]Reason
+	// until is when there may be something to do, whatever is listed;
+	// relistAt is when the list at hand is too old.
+	until, relistAt time.Time
+	reasons         [3]Reason
 }
 
 // machine orders the three machines by whose reason is told first.
@@ -72,13 +80,18 @@ const (
 	retiring
 )
 
-func (n *pass) answer() ([]Action, Reason) {
-	reason := AtRest
-	for _, r := range slices.Backward(n.reasons[:]) {
+// reason is that of the first machine that has one.
+func (n *pass) reason() Reason {
+	for _, r := range n.reasons {
 		if r != "" {
-			reason = r
+			return r
 		}
 	}
+	return AtRest
+}
+
+func (n *pass) answer() ([]Action, Reason) {
+	reason := n.reason()
 	if n.tokensAfter != nil {
 		n.looks = append(n.looks, LookTokens{After: *n.tokensAfter})
 	}
@@ -90,7 +103,7 @@ func (n *pass) answer() ([]Action, Reason) {
 			return set, reason
 		}
 	}
-	return []Action{Wait{Until: n.until}}, reason
+	return []Action{Wait{Until: sooner(n.until, n.relistAt)}}, reason
 }
 
 // wait says that a machine has nothing to do before until.
@@ -248,7 +261,7 @@ func (n *pass) keep() {
 	g := n.rec.current()
 	tokens, account := n.haveTokens(time.Time{}), n.haveAccount(time.Time{})
 	if tokens {
-		n.at(n.obs.Tokens.At.Add(n.pol.Sweep + time.Duration(fraction(n.pol.Slot)*float64(n.pol.Sweep)/8) + time.Millisecond))
+		n.relistAt = n.obs.Tokens.At.Add(n.pol.relistAfter())
 	}
 	if g == nil || n.rec.Lost != "" || !tokens || !account {
 		return

@@ -105,14 +105,6 @@ func TestNextDelivers(t *testing.T) {
 	proved := func(r ProofResult) func(*scene) {
 		return func(s *scene) { found(AtHand)(s); s.obs.Proofs[2] = Proof{At: s.now, Result: r} }
 	}
-	blocked := func(set func(*scene)) func(*scene) {
-		return func(s *scene) {
-			s.behind()
-			s.pol.DriftCheck = 20 * time.Minute
-			s.rec.Targets[one] = TargetRecord{State: TargetBlocked, Reason: TargetRefused, Serves: 1, Attempts: 3, RetryAt: s.now}
-			set(s)
-		}
-	}
 	ask(t, []question{
 		{name: "what is seen comes first", set: func(s *scene) { s.stands(one, tokenOne()) },
 			want: []Action{See{Target: one, Serving: Serving{Kind: Ours, Generation: 1}}}},
@@ -144,11 +136,6 @@ func TestNextDelivers(t *testing.T) {
 			target.Attempts, target.Reason, target.RetryAt = 1, TargetDenied, s.now.Add(5*time.Second)
 			s.rec.Targets[one] = target
 		}), reason: TargetDenied, until: 5 * time.Second},
-		{name: "a payload that was refused waits for the drift check", set: blocked(func(s *scene) { delete(s.obs.Targets, one) }),
-			reason: TargetRefused, until: spread(20*time.Minute, one)},
-		{name: "which tries it again", set: blocked(func(s *scene) { s.obs.Found[2] = AtHand }), want: []Action{Deliver{Target: one}}},
-		{name: "and reads it first", set: blocked(func(s *scene) { delete(s.obs.Targets, one); delete(s.obs.Checked, one) }),
-			want: []Action{Read{Target: one}}},
 		{name: "a lost token isn't delivered", set: func(s *scene) {
 			proved(ProvedLive)(s)
 			s.rec.Lost, s.rec.Blocked, s.rec.RetryAt = ValueLost, IssueRefused, s.now.Add(Day)
@@ -166,6 +153,24 @@ func TestNextDelivers(t *testing.T) {
 			s.rec.Targets[one] = TargetRecord{State: Behind, Reason: TargetHoldsForeign}
 			s.g(1).State, s.obs.Found[2] = Waiting, AtHand
 		}, want: []Action{Deliver{Target: one}}},
+	})
+}
+
+func TestNextTriesARefusedPayloadAgain(t *testing.T) {
+	blocked := func(set func(*scene)) func(*scene) {
+		return func(s *scene) {
+			s.behind()
+			s.pol.DriftCheck = 20 * time.Minute
+			s.rec.Targets[one] = TargetRecord{State: TargetBlocked, Reason: TargetRefused, Serves: 1, Attempts: 3, RetryAt: s.now}
+			set(s)
+		}
+	}
+	ask(t, []question{
+		{name: "a payload that was refused waits for the drift check", set: blocked(func(s *scene) { delete(s.obs.Targets, one) }),
+			reason: TargetRefused, until: spread(20*time.Minute, one)},
+		{name: "which tries it again", set: blocked(func(s *scene) { s.obs.Found[2] = AtHand }), want: []Action{Deliver{Target: one}}},
+		{name: "and reads it first", set: blocked(func(s *scene) { delete(s.obs.Targets, one); delete(s.obs.Checked, one) }),
+			want: []Action{Read{Target: one}}},
 	})
 }
 

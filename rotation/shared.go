@@ -13,6 +13,9 @@ type snapshot[T any] struct {
 	// seq is the engine's count of changes when it was asked for.
 	seq   uint64
 	byKey map[string]T
+	// since is, for each key, the number of the first list of those in a row
+	// that told the same of it: as long as it is the same, so is what is told.
+	since map[string]uint64
 }
 
 // shared fetches a list for whoever needs it, one at a time: those who wait
@@ -20,18 +23,21 @@ type snapshot[T any] struct {
 // failure too.
 type shared[T any] struct {
 	fetch func(context.Context) (map[string]T, error)
+	same  func(a, b T) bool
 	now   func() time.Time
 	seq   func() uint64
 
 	turn   chan struct{} // holds one token: whoever has it may fetch
 	mu     sync.Mutex
 	last   *snapshot[T]
-	fails  int // fetches that failed, and the error of the last one
+	lists  uint64 // how many were fetched
+	fails  int    // fetches that failed, and the error of the last one
 	failed error
 }
 
-func newShared[T any](now func() time.Time, seq func() uint64, fetch func(context.Context) (map[string]T, error)) *shared[T] {
-	return &shared[T]{fetch: fetch, now: now, seq: seq, turn: make(chan struct{}, 1)}
+func newShared[T any](now func() time.Time, seq func() uint64, same func(a, b T) bool,
+	fetch func(context.Context) (map[string]T, error)) *shared[T] {
+	return &shared[T]{fetch: fetch, same: same, now: now, seq: seq, turn: make(chan struct{}, 1)}
 }
 
 // get returns a list that was asked for at or after the given time, and after
@@ -61,6 +67,8 @@ func (s *shared[T]) get(ctx context.Context, after time.Time, seq uint64) (*snap
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
+		s.lists++
+		list.compare(s.last, s.lists, s.same)
 		s.last = list
 		return list, nil
 	case ctx.Err() == nil:
@@ -115,11 +123,32 @@ func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err err
 			delete(k.locks, key)
 		}
 	}
+	unlock = func() { <-l.turn; leave() }
+	select { // most often nobody else wants it
+	case l.turn <- struct{}{}:
+		return unlock, nil
+	default:
+	}
 	select {
 	case l.turn <- struct{}{}:
-		return func() { <-l.turn; leave() }, nil
+		return unlock, nil
 	case <-ctx.Done():
 		leave()
 		return nil, ctx.Err()
+	}
+}
+
+// compare numbers what the list tells of each key: as the list before it did,
+// where both tell the same.
+func (s *snapshot[T]) compare(before *snapshot[T], number uint64, same func(a, b T) bool) {
+	s.since = make(map[string]uint64, len(s.byKey))
+	for key, now := range s.byKey {
+		s.since[key] = number
+		if before == nil {
+			continue
+		}
+		if was, listed := before.byKey[key]; listed && same(was, now) {
+			s.since[key] = before.since[key]
+		}
 	}
 }

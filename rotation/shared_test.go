@@ -12,7 +12,7 @@ import (
 
 // newList is a shared list whose fetch takes a second.
 func newList(fetches *atomic.Int64, seq *atomic.Uint64, fail func(n int64) error) *shared[int] {
-	return newShared(time.Now, seq.Load, func(ctx context.Context) (map[string]int, error) {
+	return newShared(time.Now, seq.Load, func(a, b int) bool { return a == b }, func(ctx context.Context) (map[string]int, error) {
 		n := fetches.Add(1)
 		select {
 		case <-time.After(time.Second):

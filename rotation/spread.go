@@ -34,3 +34,17 @@ func backOff(attempts int, key string) time.Duration {
 	}
 	return spread(d, key)
 }
+
+// relistAfter is how old a list may be before a slot at rest asks for the next:
+// a sweep, and up to an eighth of it more, so that not all ask at once.
+func (p *Policy) relistAfter() time.Duration {
+	return p.Sweep + time.Duration(fraction(p.Slot)*float64(p.Sweep)/8) + time.Millisecond
+}
+
+// sooner is the earlier of two times, of which zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -240,6 +240,12 @@ func (r *Record) serves(pol *Policy) bool {
 	return true
 }
 
+// atPeace reports whether nothing is left to do for now: the current token is
+// served by every declared target.
+func (r *Record) atPeace(pol *Policy) bool {
+	return r.Intent == nil && r.Current != 0 && r.Lost == "" && r.Blocked == "" && r.serves(pol)
+}
+
 // settled reports whether every known target serves the current token.
 func (r *Record) settled() bool {
 	for _, t := range r.Targets {

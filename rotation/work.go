@@ -25,14 +25,20 @@ type work struct {
 	rec  Record
 	obs  Observation
 	last time.Time // the API's time as of the last step
+	// tokens and account say how firm the two of obs are.
+	tokens, account ground
+	// asked is memory.asked at the start, before requests were read.
+	asked uint64
 }
 
-func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
+func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), byKey: map[string]*backends.Target{}}
 	for _, t := range slot.Targets {
 		w.byKey[t.Key()] = t
 	}
 	w.mem.wake()
+	w.mem.rested.Store(nil)
+	w.asked = w.mem.asked.Load()
 	if w.mem.edition != slot.Edition {
 		w.mem.edition = slot.Edition
 		clear(w.mem.checked)
@@ -64,7 +70,7 @@ func (e *Engine) begin(ctx context.Context, slot Declared) (*work, error) {
 		}
 	}
 	if list := e.tokens.cached(time.Time{}, w.mem.seq); list != nil {
-		w.obs.Tokens = &TokensSeen{At: list.at, Mine: list.byKey[w.pol.AccountID]}
+		w.listed(list)
 	}
 	return w, nil
 }
@@ -101,6 +107,10 @@ func (w *work) rewind(now time.Time) {
 			failed.seen = seen
 			w.mem.unread[key] = failed
 		}
+	}
+	for number, proof := range w.obs.Proofs {
+		proof.At = earlier(proof.At, now)
+		w.obs.Proofs[number] = proof
 	}
 	for key, at := range w.mem.checked {
 		w.mem.checked[key] = earlier(at, now)
@@ -141,6 +151,7 @@ func (w *work) end() {
 	maps.DeleteFunc(w.mem.posted, func(number uint64, _ time.Time) bool {
 		return w.rec.Intent == nil || w.rec.Intent.Generation != number
 	})
+	w.mem.rested.Store(w.rested())
 	w.mem.rest()
 }
 

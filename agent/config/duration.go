@@ -16,10 +16,12 @@ const (
 )
 
 // durationPart is one number with its unit.
-var durationPart = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(ns|us|µs|μs|ms|s|m|h|d|w)`)
+var durationPart = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)(ns|us|µs|μs|ms|s|m|h|d|w)`)
 
 // durationPattern is a whole duration, for the JSON Schema.
 const durationPattern = `([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h|d|w))+`
+
+var wholeDuration = regexp.MustCompile(`^(` + durationPattern + `)$`)
 
 var errDuration = errors.New(`write numbers with units, such as "90d", "1w2d" or "1h30m" (units: w d h m s ms)`)
 
@@ -27,19 +29,16 @@ var errDuration = errors.New(`write numbers with units, such as "90d", "1w2d" or
 // (24 h) and w (7 d), in any order: "1w2d", "1h30m", "0s". A sign or a number
 // without unit is an error.
 func ParseDuration(text string) (time.Duration, error) {
+	if !wholeDuration.MatchString(text) {
+		return 0, fmt.Errorf("%q is not a duration: %w", text, errDuration)
+	}
 	var sum time.Duration
-	rest := text
-	for first := true; first || rest != ""; first = false {
-		part := durationPart.FindStringSubmatch(rest)
-		if part == nil {
-			return 0, fmt.Errorf("%q is not a duration: %w", text, errDuration)
-		}
+	for _, part := range durationPart.FindAllStringSubmatch(text, -1) {
 		d, ok := scaled(part[1], part[2])
 		if !ok || d > math.MaxInt64-sum {
 			return 0, fmt.Errorf("%q is too long for a duration: the longest is %s", text, FormatDuration(math.MaxInt64/day*day))
 		}
 		sum += d
-		rest = rest[len(part[0]):]
 	}
 	return sum, nil
 }
@@ -61,16 +60,17 @@ func scaled(number, unit string) (time.Duration, bool) {
 }
 
 // FormatDuration writes d as a declaration would, in days and Go's units:
-// "335d", "1d12h", "2s", "0s". ParseDuration reads it back.
+// "335d", "1d12h", "2s", "0s". ParseDuration reads it back, but for the sign of
+// a negative one.
 func FormatDuration(d time.Duration) string {
-	if d < 0 {
-		return "-" + FormatDuration(-d)
-	}
 	var text strings.Builder
-	if days := d / day; days > 0 {
+	days, rest := (d / day).Abs(), (d % day).Abs() // apart, for the shortest of all has no Abs of its own
+	if d < 0 {
+		text.WriteByte('-')
+	}
+	if days > 0 {
 		text.WriteString(strconv.FormatInt(int64(days), 10) + "d")
 	}
-	rest := d % day
 	for _, unit := range []struct {
 		size time.Duration
 		name string

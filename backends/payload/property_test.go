@@ -1,14 +1,11 @@
 package payload_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
 	"pgregory.net/rapid"
 
-	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/payload"
 	"github.com/handover-agent/handover/backends/secret"
 )
@@ -54,62 +51,6 @@ func TestRenderThenExtractIsIdentity(t *testing.T) {
 func isJWT(text string) bool {
 	return strings.HasPrefix(text, "ey") && strings.Count(text, ".") == 2 &&
 		strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") == ""
-}
-
-// FuzzExtract gives every format any payload. What comes out must be what a
-// format can write again, must stand in the payload, and must be what a full
-// YAML parser finds there.
-func FuzzExtract(f *testing.F) {
-	formats := map[string]backends.Format{"aws": mustNew(f, awsConnection)}
-	for name, spec := range golden {
-		formats[name] = mustNew(f, spec)
-		f.Add(strings.ReplaceAll(readGolden(f, name), placeholder, fakeJWT(f)))
-	}
-	f.Add("a: \"\ntoken: x\n\"\nkind: Secret\nstringData:\n  QUALYTICS_TOKEN: 'it''s'\ndata: {}\n")
-	f.Add("token: \"\\u0041\\/\" # x\nb: |\n  c\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		for name, format := range formats {
-			token, err := format.Extract(secret.New(text))
-			if err != nil {
-				if !token.IsZero() {
-					t.Fatalf("%s: a token and the error %v", name, err)
-				}
-				continue
-			}
-			if token.IsZero() {
-				t.Fatalf("%s: neither a token nor an error", name)
-			}
-			if _, err := formats["json"].Render(issued(token.Reveal())); err != nil {
-				t.Fatalf("%s: extracts what no format can write: %v", name, err)
-			}
-			checkWithYAML(t, name, text, token.Reveal())
-		}
-	})
-}
-
-func checkWithYAML(t *testing.T, name, text, token string) {
-	if json.Valid([]byte(text)) {
-		return // read as JSON, where the last of two equal keys wins
-	}
-	var doc struct {
-		Token  string `yaml:"token"`
-		String struct {
-			Token string `yaml:"QUALYTICS_TOKEN"`
-		} `yaml:"stringData"`
-	}
-	if yaml.Unmarshal([]byte(text), &doc) != nil {
-		return
-	}
-	switch name {
-	case "qualytics-cli":
-		if doc.Token != token {
-			t.Fatalf("YAML has another token in %q", text)
-		}
-	case "kubernetes-secret":
-		if doc.String.Token != "" && doc.String.Token != token {
-			t.Fatalf("YAML has another token in %q", text)
-		}
-	}
 }
 
 // Two formats for one token never agree on a wrong payload: what one renders,

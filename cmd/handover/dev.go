@@ -66,7 +66,7 @@ func (a *app) dev(ctx context.Context, o devOptions) error {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder of development mode: %w", err)
 	}
-	world, err := newSimulation(filepath.Join(o.dir, "qualytics.json"), o.day, a)
+	world, err := newSimulation(filepath.Join(o.dir, "qualytics.json"), o.day, false, a)
 	if err != nil {
 		return err
 	}

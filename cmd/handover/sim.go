@@ -59,7 +59,7 @@ func (a *app) runSim(ctx context.Context, listen, state, tokenFile string, day t
 	if err != nil {
 		return fmt.Errorf("serve the simulator: %w; --listen names another address", err)
 	}
-	world, err := newSimulation(state, day, a)
+	world, err := newSimulation(state, day, day == 24*time.Hour, a)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -74,22 +74,24 @@ func (a *app) runSim(ctx context.Context, listen, state, tokenFile string, day t
 // simulation is a simulator with a clock of its own, and a lock on its state.
 type simulation struct {
 	server *sim.Server
-	clock  *pace.Scaled
-	lock   *os.File // nil without a state file
+	clock  *pace.Scaled // nil: the machine's, from which no load takes anything away
+	lock   *os.File     // nil without a state file
 }
 
 // newSimulation starts a simulator whose clock goes on from the last instant
-// that its state knows of.
-func newSimulation(state string, day time.Duration, a *app) (*simulation, error) {
+// that its state knows of. As the machine's clock goes, if asked; else as a
+// scaled one, which stops for those who are busy.
+func newSimulation(state string, day time.Duration, asMachine bool, a *app) (*simulation, error) {
 	lock, err := lockState(state)
 	if err != nil {
 		return nil, err
 	}
 	s := &simulation{lock: lock}
-	began := time.Now()
+	started := time.Now()
+	began := started
 	now := func() time.Time {
 		if s.clock == nil {
-			return began
+			return began.Add(time.Since(started))
 		}
 		return s.clock.Now()
 	}
@@ -103,6 +105,9 @@ func newSimulation(state string, day time.Duration, a *app) (*simulation, error)
 				began = at
 			}
 		}
+	}
+	if asMachine {
+		return s, nil
 	}
 	clock, err := pace.NewScaled(began, day)
 	if err != nil {
@@ -165,7 +170,9 @@ func writeSecret(file string, value secret.Value) error {
 func (s *simulation) serve(ctx context.Context, listener net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { s.clock.Run(ctx, time.Time{}) })
+	if s.clock != nil {
+		running.Go(func() { s.clock.Run(ctx, time.Time{}) })
+	}
 	err := serveHTTP(ctx, listener, s.server)
 	stop() // it may have ended by itself
 	running.Wait()

@@ -19,7 +19,7 @@ import (
 // watching is a watch over a simulator with one account, and one reader.
 func watching(t *testing.T) (*watch, *mem.Store, *bytes.Buffer) {
 	t.Helper()
-	world, err := newSimulation("", time.Second, &app{streams: streams{err: io.Discard}, logLevel: "error"})
+	world, err := newSimulation("", time.Second, false, &app{streams: streams{err: io.Discard}, logLevel: "error"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/qualytics/sim"
 )
 
@@ -34,12 +35,14 @@ const (
 	oneAccount = "api_faults@service"
 )
 
-func (s *site) oneConsumer() consumer { return s.fromFile("delivered/token", oneAccount, whole) }
+func (s *site) oneConsumer() outside.Consumer {
+	return s.fromFile("delivered/token", oneSlot, outside.Whole)
+}
 
 // delivered is the token at the one target.
 func (s *site) delivered() secret.Value {
 	s.t.Helper()
-	token, err := s.oneConsumer().read(s.t.Context())
+	token, err := s.oneConsumer().Read(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func testAPIFault(t *testing.T, fault apiFault) {
 		s.api = "timeout: 1s"
 	}
 	server, q := s.serveSim()
-	s.declare(q.base, quick, oneToken)
+	s.declare(q.Base, outside.Quick, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	earlier := len(a.holds())
@@ -112,7 +115,7 @@ func testAPIFault(t *testing.T, fault apiFault) {
 	a.awaitStatus("calls to be held", func(got status) bool { return got.Held != nil && got.Held.Reason == fault.reason })
 	before := s.delivered()
 	await(t, patience, "three failures", func() (bool, string) {
-		return len(a.holds()) >= earlier+3, "the log ends with\n" + tail(a.err.String(), 5)
+		return len(a.holds()) >= earlier+3, "the log ends with\n" + outside.Tail(a.err.String(), 5)
 	})
 	if waits := a.holds()[earlier:]; !fault.steady && !slices.IsSorted(waits) || slices.Max(waits) < time.Second {
 		t.Errorf("the waits are %v; they should rise", waits)
@@ -139,7 +142,7 @@ func TestWrongURL(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, quick, oneToken)
+	s.declare(q.Base, outside.Quick, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	if code := a.terminate(t, patience); code != 0 {
@@ -161,7 +164,7 @@ func TestWrongURL(t *testing.T) {
 		other.URL:  `GET /user[^"]*404.*is the url right`,
 		secure.URL: `GET /user[^"]*certificate.*CA file`,
 	} {
-		s.declare(address, quick, oneToken)
+		s.declare(address, outside.Quick, oneToken)
 		a = s.start()
 		a.awaitLog(`"WARN".*calls to Qualytics wait.*` + log)
 		if code := a.terminate(t, patience); code != 0 {
@@ -176,7 +179,7 @@ func TestWrongURL(t *testing.T) {
 	}
 	s.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
 	s.api += ", ca_file: ca.pem"
-	s.declare(secure.URL, quick, oneToken)
+	s.declare(secure.URL, outside.Quick, oneToken)
 	a = s.start()
 	a.awaitStatus("a rotation over TLS", func(got status) bool {
 		return !s.delivered().Equal(token) && got.slot(oneSlot).State == "current"
@@ -203,7 +206,7 @@ func TestAPIComesBack(t *testing.T) {
 	s := newSite(t)
 	server, _ := s.serveSim()
 	address := vacant(t)
-	s.declare(address, calm, oneToken)
+	s.declare(address, outside.Calm, oneToken)
 	a := s.start()
 	a.awaitLog(`"WARN".*calls to Qualytics wait.*connection refused`)
 	if got := s.statusCommand(); got.Held == nil || got.Held.Reason != "api_unavailable" || got.slot(oneSlot).State != "new" {

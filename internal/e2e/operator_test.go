@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/handover-agent/handover/internal/outside"
 )
 
 // rotated runs `handover rotate SLOT --wait` and returns the slot's generation
@@ -67,7 +69,7 @@ func TestRotateByOperator(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	_, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	reading := startReaders(t, q, s.oneConsumer())
@@ -115,7 +117,7 @@ func TestOnce(t *testing.T) {
 	s := newSite(t)
 	s.looks = "drift_check: 1h, sweep: 5m" // else it would wait for what comes within seconds
 	server, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	for range 3 {
 		if r := s.run("run", "--once"); r.code != 0 {
 			t.Fatalf("run --once: exit %d, %s", r.code, r.err)
@@ -126,7 +128,7 @@ func TestOnce(t *testing.T) {
 	}
 	const theirs = "what a person has put there"
 	s.write("delivered/other", theirs)
-	s.declare(q.base, calm, oneToken+"      - {name: other, deliver: [{backend: local, path: other, format: token}]}\n")
+	s.declare(q.Base, outside.Calm, oneToken+"      - {name: other, deliver: [{backend: local, path: other, format: token}]}\n")
 	r := s.run("run", "--once", "-o", "json")
 	if r.code != 3 || !strings.Contains(r.out, "api_faults@service/other") {
 		t.Errorf("with a target that isn't ours: exit %d\n%s%s", r.code, r.out, r.err)
@@ -146,7 +148,7 @@ func TestWrongUse(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	for _, args := range [][]string{
 		{"rotate", "api_faults@service/tokn"}, {"rotate"}, {"rotate", "--all", oneSlot}, {"resume", "nobody"},
 		{"run", "--onec"}, {"status", "-o", "xml"}, {"frobnicate"},
@@ -167,32 +169,29 @@ func TestReload(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
-	s.declare(q.base, calm, strings.Replace(oneToken, "format: token", "fromat: token", 1))
-	a.signal(syscall.SIGHUP)
+	s.declare(q.Base, outside.Calm, strings.Replace(oneToken, "format: token", "fromat: token", 1))
+	a.signal(t, syscall.SIGHUP)
 	a.awaitLog(`"ERROR".*not reloaded.*agent\.yaml:\d+:\d+`)
 	await(t, patience, "status to tell of the mistake", func() (bool, string) {
 		_, body, err := a.ask("/api/v1/status")
 		return regexp.MustCompile(`"error":\s*".*fromat`).MatchString(body), fmt.Sprint(body, err)
 	})
-	s.declare(q.base, calm, strings.Replace(oneToken, "}]}", "}, {backend: local, path: more.env, format: dotenv}]}", 1))
-	a.signal(syscall.SIGHUP)
+	s.declare(q.Base, outside.Calm, strings.Replace(oneToken, "}]}", "}, {backend: local, path: more.env, format: dotenv}]}", 1))
+	a.signal(t, syscall.SIGHUP)
 	a.awaitStatus("the new target", func(got status) bool {
 		one := got.slot(oneSlot)
 		return len(one.Targets) == 2 && one.settled()
 	})
-	more, err := s.fromFile("delivered/more.env", oneAccount, line("QUALYTICS_TOKEN=")).read(t.Context())
+	more, err := s.fromFile("delivered/more.env", oneSlot, outside.Line("QUALYTICS_TOKEN=")).Read(t.Context())
 	if err != nil || more != s.delivered().Reveal() || len(server.LiveTokens(oneAccount)) != 1 {
 		t.Errorf("the new target doesn't hold the one token: %v, %d live", err, len(server.LiveTokens(oneAccount)))
 	}
 	a.keepPages()
 	s.noTraces("stderr of agent 1", "page /")
 }
-
-// signal sends the process a signal.
-func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // what follows is waited for
 
 // TestBadDeclarations: a declaration that can't be used ends every command with
 // 78 and says where it is wrong; nothing is done.
@@ -201,7 +200,7 @@ func TestBadDeclarations(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	good, err := os.ReadFile(s.path("agent.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +223,7 @@ func TestBadDeclarations(t *testing.T) {
 		s.write("agent.yaml", test.text)
 		for _, command := range []string{"run", "validate", "plan", "status"} {
 			if r := s.run(command); r.code != 78 || !regexp.MustCompile(test.says).MatchString(r.err) {
-				t.Errorf("%s, handover %s: exit %d, %s", name, command, r.code, tail(r.err, 3))
+				t.Errorf("%s, handover %s: exit %d, %s", name, command, r.code, outside.Tail(r.err, 3))
 			}
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,14 +14,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/handover-agent/handover/internal/outside"
 )
 
-// The limits of waiting. They are generous: a loaded machine makes a test
-// slower, never red.
-const (
-	patience = 90 * time.Second
-	glance   = 20 * time.Millisecond // between two looks at a condition
-)
+// patience is the limit of waiting. It is generous: a loaded machine makes a
+// test slower, never red.
+const patience = 90 * time.Second
 
 // programDir gets the built program.
 var programDir string
@@ -53,11 +50,7 @@ func TestMain(m *testing.M) {
 // build builds the program once for all tests.
 var build = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(programDir, "handover")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", file, "../../cmd/handover")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return file, nil
+	return file, outside.Build(context.Background(), file)
 })
 
 // program is the path of the built program. Tests that need it take a while,
@@ -74,30 +67,11 @@ func program(t *testing.T) string {
 	return file
 }
 
-// output collects what a process writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // process is one run of the program that goes on until it is ended.
 type process struct {
+	*outside.Process
 	name     string
-	cmd      *exec.Cmd
-	out, err *output
-	exited   chan struct{}
+	out, err *outside.Text
 	evidence *evidence
 }
 
@@ -105,22 +79,17 @@ type process struct {
 // the test fails. It is killed at the end of the test, by its pid.
 func start(t *testing.T, kept *evidence, name string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, out: &output{}, err: &output{}, exited: make(chan struct{}), evidence: kept}
-	p.cmd = exec.CommandContext(context.Background(), program(t), args...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
-	if err := p.cmd.Start(); err != nil {
+	p := &process{name: name, out: &outside.Text{}, err: &outside.Text{}, evidence: kept}
+	var err error
+	if p.Process, err = outside.Start(p.out, p.err, program(t), args...); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
-	go func() {
-		defer close(p.exited)
-		_ = p.cmd.Wait() // ProcessState tells
-	}()
 	p.keepArguments()
 	t.Cleanup(func() {
-		recent := p.running() // those that were ended before have no part in it
+		recent := p.Running() // those that were ended before have no part in it
 		p.kill()
 		if t.Failed() && recent {
-			t.Logf("last words of %s:\n%s", name, tail(p.err.String(), 40))
+			t.Logf("last words of %s:\n%s", name, outside.Tail(p.err.String(), 40))
 		}
 	})
 	return p
@@ -128,7 +97,7 @@ func start(t *testing.T, kept *evidence, name string, args ...string) *process {
 
 // keepArguments keeps what every user of the machine sees of a process.
 func (p *process) keepArguments() {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.cmd.Process.Pid))
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid()))
 	if err == nil { // not on every system
 		p.evidence.keep("arguments of "+p.name, line)
 	}
@@ -136,13 +105,10 @@ func (p *process) keepArguments() {
 
 // kill ends the process as the machine's end would.
 func (p *process) kill() {
-	select {
-	case <-p.exited:
+	if !p.Running() {
 		return
-	default:
 	}
-	_ = p.cmd.Process.Kill() // it may have ended just now
-	<-p.exited
+	p.Kill()
 	p.keepOutput()
 }
 
@@ -157,11 +123,11 @@ func (p *process) ended(t *testing.T, limit time.Duration) int {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 		p.keepOutput()
-		return p.cmd.ProcessState.ExitCode()
+		return p.ExitCode()
 	case <-timer.C:
-		t.Fatalf("%s did not end within %s:\n%s", p.name, limit, tail(p.err.String(), 20))
+		t.Fatalf("%s did not end within %s:\n%s", p.name, limit, outside.Tail(p.err.String(), 20))
 		return -1
 	}
 }
@@ -169,19 +135,15 @@ func (p *process) ended(t *testing.T, limit time.Duration) int {
 // terminate asks the process to end and returns its exit code.
 func (p *process) terminate(t *testing.T, limit time.Duration) int {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatalf("ask %s to end: %v", p.name, err)
-	}
+	p.signal(t, syscall.SIGTERM)
 	return p.ended(t, limit)
 }
 
-// running reports whether the process hasn't ended.
-func (p *process) running() bool {
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
+// signal sends the process a signal.
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.Signal(s); err != nil {
+		t.Fatalf("send %s to %s: %v", s, p.name, err)
 	}
 }
 
@@ -213,36 +175,8 @@ func command(t *testing.T, kept *evidence, args ...string) result {
 // after the limit. The condition's text says how it stands.
 func await(t *testing.T, limit time.Duration, what string, holds func() (bool, string)) {
 	t.Helper()
-	end := time.NewTimer(limit)
-	defer end.Stop()
-	tick := time.NewTicker(glance)
-	defer tick.Stop()
-	for {
-		done, stands := holds()
-		if done {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end.C:
-			t.Fatalf("waited %s for %s; %s", limit, what, stands)
-		}
+	// Not the test's own context, for cleanups wait too.
+	if err := outside.Await(context.Background(), limit, what, holds); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// tail is the last lines of a text.
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// fetch does one request and reads its answer whole.
-func fetch(req *http.Request) (status int, body []byte, err error) {
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = answer.Body.Close() }() // it was only read
-	body, err = io.ReadAll(io.LimitReader(answer.Body, 64<<20))
-	return answer.StatusCode, body, err
 }

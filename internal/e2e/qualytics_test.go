@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -18,75 +17,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/qualytics/sim"
 )
 
 // instance is a simulated Qualytics, asked as a person with an Admin's token
 // would, by plain HTTP.
-type instance struct {
-	base  string // without /api
-	admin string
-}
-
-// listed is an entry of GET /user-tokens/service.
-type listed struct {
-	ID     int64  `json:"id"`
-	Name   string `json:"name"`
-	Active bool   `json:"active"`
-	User   struct {
-		ID     int64  `json:"id"`
-		UserID string `json:"user_id"`
-	} `json:"user"`
-}
-
-// ask does one call with a token and reads the answer into the given value.
-func (q instance) ask(ctx context.Context, method, path, token string, body, into any) (int, error) {
-	content, err := json.Marshal(body)
-	if err != nil {
-		return 0, err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, q.base+"/api"+path, bytes.NewReader(content))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	status, text, err := fetch(req)
-	if err == nil && status < 300 && into != nil {
-		err = json.Unmarshal(text, into)
-	}
-	return status, err
-}
+type instance struct{ outside.Instance }
 
 // must is ask as the Admin, for calls that have to succeed.
 func (q instance) must(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if code, err := q.ask(ctx, method, path, q.admin, body, into); err != nil || code >= 300 {
+	if code, err := q.Ask(ctx, method, path, q.Admin, body, into); err != nil || code >= 300 {
 		t.Fatalf("%s %s: %d, %v", method, path, code, err)
 	}
 }
 
 // tokens is the list of all service tokens that aren't deleted.
-func (q instance) tokens(t *testing.T) []listed {
+func (q instance) tokens(t *testing.T) []outside.Listed {
 	t.Helper()
-	var all []listed
-	q.must(t, http.MethodGet, "/user-tokens/service", nil, &all)
+	all, err := q.Tokens(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	return all
 }
 
 // of is the tokens of one slot of the agent "e2e".
-func of(all []listed, slot string) []listed {
-	account, token, _ := strings.Cut(slot, "/")
-	var mine []listed
-	for _, one := range all {
-		if one.User.UserID == account && strings.HasPrefix(one.Name, token+".e2e.g") {
-			mine = append(mine, one)
-		}
-	}
-	return mine
-}
+func of(all []outside.Listed, slot string) []outside.Listed { return outside.Of(all, "e2e", slot) }
 
 // mintByHand makes a token on an account as a person does, and returns it.
 func (q instance) mintByHand(t *testing.T, accountID, name string) (id int64, token string) {
@@ -107,15 +67,6 @@ func (q instance) mintByHand(t *testing.T, accountID, name string) (id int64, to
 	return 0, ""
 }
 
-// whose asks which account a token is of. The status is 401 for a dead one.
-func (q instance) whose(ctx context.Context, token string) (accountID string, code int, err error) {
-	var me struct {
-		UserID string `json:"user_id"`
-	}
-	code, err = q.ask(ctx, http.MethodGet, "/users/me", token, nil, &me)
-	return me.UserID, code, err
-}
-
 // startSim runs `handover sim` as a process. Its admin's token stands in the
 // site's file admin.token. What the agent is to call is the address returned:
 // a wire on which every token that is minted is noted as a secret.
@@ -125,7 +76,7 @@ func (s *site) startSim() (q instance, wire string) {
 		"--admin-token-file", s.path("admin.token"), "--log-level", "debug")
 	s.started = append(s.started, p)
 	await(s.t, patience, "the simulator's address", func() (bool, string) {
-		q.base = strings.TrimSpace(p.out.String())
+		q.Base = strings.TrimSpace(p.out.String())
 		return strings.HasSuffix(p.out.String(), "\n"), "it said " + p.err.String()
 	})
 	admin, err := os.ReadFile(s.path("admin.token"))
@@ -135,9 +86,9 @@ func (s *site) startSim() (q instance, wire string) {
 	if info, err := os.Stat(s.path("admin.token")); err != nil || info.Mode().Perm() != 0o600 {
 		s.t.Errorf("admin.token has the mode %v, want 0600; %v", info.Mode(), err)
 	}
-	q.admin = strings.TrimSpace(string(admin))
-	s.secrets.addToken("the admin's token", q.admin)
-	target, err := url.Parse(q.base)
+	q.Admin = strings.TrimSpace(string(admin))
+	s.secrets.addToken("the admin's token", q.Admin)
+	target, err := url.Parse(q.Base)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -170,7 +121,7 @@ func (s *site) serveSim() (*sim.Server, instance) {
 	s.secret("admin.token", admin.Reveal())
 	address := s.serve(server)
 	s.t.Cleanup(func() { _ = server.Close() }) // before the wire, which waits for its calls
-	return server, instance{base: address, admin: admin.Reveal()}
+	return server, instance{outside.Instance{Base: address, Admin: admin.Reveal()}}
 }
 
 // tap is the wire between an agent and its instance: it notes every token that

@@ -24,6 +24,7 @@ import (
 	"github.com/handover-agent/handover/backends/faulty"
 	"github.com/handover-agent/handover/backends/file"
 	"github.com/handover-agent/handover/backends/mem"
+	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/qualytics/sim"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -220,7 +221,7 @@ func resumeAll(ctx context.Context, running *inprocess.Agent, refused <-chan str
 // all that it says.
 func (s *site) runGossip(t *testing.T, d *config.Declaration, enough func() (bool, string)) {
 	t.Helper()
-	log, events, refused := &output{}, &output{}, make(chan string, 100)
+	log, events, refused := &outside.Text{}, &outside.Text{}, make(chan string, 100)
 	running, err := inprocess.New(t.Context(), inprocess.Options{Declaration: d, Version: "test",
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
 		OnEvent: func(e rotation.Event) {
@@ -242,7 +243,7 @@ func (s *site) runGossip(t *testing.T, d *config.Declaration, enough func() (boo
 		for _, act := range []rotation.Act{rotation.ActIssued, rotation.ActDeleted, rotation.ActDeliverFailed} {
 			done = done && strings.Contains(events.String(), "Act:"+string(act)+" ")
 		}
-		return done, stands + "; the log ends with\n" + tail(log.String(), 5)
+		return done, stands + "; the log ends with\n" + outside.Tail(log.String(), 5)
 	})
 	t.Log(enough())
 	pages := &agent{process: &process{evidence: s.evidence}, site: s, base: "http://" + running.Address()}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/handover-agent/handover/internal/outside"
 )
 
 // site is a folder on which agents run, one after the other: declaration,
@@ -58,22 +60,13 @@ func (s *site) secret(name, value string) {
 	}
 }
 
-// quick is a rotation that a test can watch; see design.md, "The command line".
-const quick = "{lifetime: 1d, every: 3s, grace: 2s, hold: 0s, observe: 2s}"
-
-// calm is quick for a token that stays.
-const calm = "{lifetime: 2d, every: 1d, grace: 2s, hold: 0s, observe: 2s}"
-
 // declare writes the declaration: the head that all of them have, for an API
 // at the address, and the rest.
 func (s *site) declare(address, rotation, rest string) {
 	s.t.Helper()
-	s.write("agent.yaml", `version: 1
-agent: {id: e2e, listen: "127.0.0.1:0", socket: control.sock, `+s.looks+`}
-state: {sqlite: state/state.db}
-qualytics: {url: "`+address+`", credential: {file: admin.token}, rate: 200, `+s.api+`}
-defaults:
-  rotation: `+rotation+"\n"+rest)
+	s.write("agent.yaml", outside.Declaration{
+		ID: "e2e", Looks: s.looks, URL: address, API: s.api, Rotation: rotation, Rest: rest,
+	}.String())
 }
 
 // run runs a command on the site's declaration to its end.
@@ -113,8 +106,8 @@ var startedAt = regexp.MustCompile(`"agent started".*"listen":"([^"]+)"`)
 func (a *agent) awaitReady() {
 	a.site.t.Helper()
 	await(a.site.t, patience, a.name+" to be ready", func() (bool, string) {
-		if !a.running() {
-			a.site.t.Fatalf("%s ended with %d:\n%s", a.name, a.cmd.ProcessState.ExitCode(), tail(a.err.String(), 20))
+		if !a.Running() {
+			a.site.t.Fatalf("%s ended with %d:\n%s", a.name, a.ExitCode(), outside.Tail(a.err.String(), 20))
 		}
 		if at := startedAt.FindStringSubmatch(a.err.String()); at != nil && a.base == "" {
 			a.base = "http://" + at[1]
@@ -135,7 +128,7 @@ func (a *agent) ask(path string) (code int, body string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	code, text, err := fetch(req)
+	code, text, err := outside.Fetch(nil, req)
 	return code, string(text), err
 }
 
@@ -263,8 +256,8 @@ func (a *agent) awaitStatus(what string, want func(status) bool) status {
 	a.site.t.Helper()
 	var last status
 	await(a.site.t, patience, what, func() (bool, string) {
-		if !a.running() {
-			a.site.t.Fatalf("%s ended:\n%s", a.name, tail(a.err.String(), 20))
+		if !a.Running() {
+			a.site.t.Fatalf("%s ended:\n%s", a.name, outside.Tail(a.err.String(), 20))
 		}
 		got, err := a.status()
 		if err != nil {
@@ -282,6 +275,6 @@ func (a *agent) awaitLog(pattern string) {
 	a.site.t.Helper()
 	re := regexp.MustCompile(pattern)
 	await(a.site.t, patience, "a log line that matches "+pattern, func() (bool, string) {
-		return re.MatchString(a.err.String()), "the log ends with\n" + tail(a.err.String(), 10)
+		return re.MatchString(a.err.String()), "the log ends with\n" + outside.Tail(a.err.String(), 10)
 	})
 }

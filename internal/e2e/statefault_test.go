@@ -14,6 +14,7 @@ import (
 
 	_ "modernc.org/sqlite" // to write what another release would
 
+	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/qualytics/sim"
 )
 
@@ -39,7 +40,7 @@ func TestLostJournal(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, "{lifetime: 1d, every: 3s, grace: 6s, hold: 0s, observe: 2s}", oneToken)
+	s.declare(q.Base, "{lifetime: 1d, every: 3s, grace: 6s, hold: 0s, observe: 2s}", oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	reading := startReaders(t, q, s.oneConsumer())
@@ -49,14 +50,14 @@ func TestLostJournal(t *testing.T) {
 	})
 	s.loseJournal()
 	if code := a.ended(t, patience); code != 1 || !regexp.MustCompile(`state\.db: it was removed or replaced.*restart the agent`).MatchString(a.err.String()) {
-		t.Errorf("without a journal it ended with %d and said %s", code, tail(a.err.String(), 3))
+		t.Errorf("without a journal it ended with %d and said %s", code, outside.Tail(a.err.String(), 3))
 	}
 	before := live(server)
 	if len(before) < 2 {
 		t.Fatalf("%d live tokens were left, the test wants an old one too", len(before))
 	}
 
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	a = s.start()
 	found := a.awaitStatus("the rebuilt slot", func(got status) bool { return got.slot(oneSlot).State == "current" })
 	if found.Unclaimed != len(before)-1 {
@@ -121,7 +122,7 @@ func TestJournalRefused(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	server, q := s.serveSim()
-	s.declare(q.base, calm, oneToken)
+	s.declare(q.Base, outside.Calm, oneToken)
 	if r := s.run("run", "--once"); r.code != 0 {
 		t.Fatalf("run --once: exit %d, %s", r.code, r.err)
 	}
@@ -196,7 +197,7 @@ func TestStateFolderRefused(t *testing.T) {
 	for name, spoil := range folders {
 		s := newSite(t)
 		server, q := s.serveSim()
-		s.declare(q.base, calm, oneToken)
+		s.declare(q.Base, outside.Calm, oneToken)
 		spoil(s)
 		r := s.run("run")
 		if r.code != 1 || !regexp.MustCompile(`state.*can't be written.*writable`).MatchString(r.err) {
@@ -216,7 +217,7 @@ func TestSecondAgent(t *testing.T) {
 	program(t)
 	s := newSite(t)
 	_, q := s.serveSim()
-	s.declare(q.base, quick, oneToken)
+	s.declare(q.Base, outside.Quick, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
 	for name, want := range map[string]fs.FileMode{

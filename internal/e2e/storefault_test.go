@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/internal/realtest"
 )
 
@@ -60,10 +61,10 @@ const storeAccount = "store_faults@service"
 type faultyStores struct {
 	own           *realtest.OwnVault
 	shared        *realtest.VaultServer
-	policy        string // of the denied mount
-	sealed, deny  store  // the readers' access
-	missing, old  string // mounts
-	deniedAllowed string // the rules of policy while nothing is wrong
+	policy        string        // of the denied mount
+	sealed, deny  outside.Store // the readers' access
+	missing, old  string        // mounts
+	deniedAllowed string        // the rules of policy while nothing is wrong
 	network       *reachable
 	away          string // the address beyond the network
 }
@@ -73,9 +74,9 @@ func newFaultyStores(t *testing.T, s *site) faultyStores {
 	f := faultyStores{own: realtest.NewOwnVault(t), shared: realtest.Vault(t), missing: realtest.Name(t)}
 	sealed, denied := f.own.MountKV(t, "2"), f.shared.MountKV(t, "2")
 	f.old = f.shared.MountKV(t, "1")
-	f.deniedAllowed = agentRules(denied)
+	f.deniedAllowed = outside.AgentRules(denied)
 	f.policy = f.shared.Policy(t, f.deniedAllowed)
-	s.secret("sealed.token", f.own.NewToken(t, "1h", f.own.Policy(t, agentRules(sealed))))
+	s.secret("sealed.token", f.own.NewToken(t, "1h", f.own.Policy(t, outside.AgentRules(sealed))))
 	s.secret("denied.token", f.shared.NewToken(t, "1h", f.policy))
 	s.secret("root.token", f.shared.Token)
 	target, err := url.Parse(f.shared.Addr)
@@ -86,12 +87,12 @@ func newFaultyStores(t *testing.T, s *site) faultyStores {
 	server := httptest.NewServer(f.network)
 	t.Cleanup(server.Close)
 	f.away = server.URL
-	f.sealed, f.deny = readerStore(t, &f.own.VaultServer, sealed), readerStore(t, f.shared, denied)
+	f.sealed, f.deny = outside.ReaderStore(t, &f.own.VaultServer, sealed), outside.ReaderStore(t, f.shared, denied)
 	return f
 }
 
 func (f faultyStores) declaration() string {
-	return fmt.Sprintf(storeFaults, f.own.Addr, f.sealed.mount, f.own.CA, f.shared.Addr, f.deny.mount, f.missing, f.old, f.away)
+	return fmt.Sprintf(storeFaults, f.own.Addr, f.sealed.Mount, f.own.CA, f.shared.Addr, f.deny.Mount, f.missing, f.old, f.away)
 }
 
 // setPolicy changes what the agent may do in the denied mount.
@@ -120,20 +121,20 @@ func TestStoreFaults(t *testing.T) {
 	s := newSite(t)
 	f := newFaultyStores(t, s)
 	server, q := s.serveSim()
-	s.declare(q.base, quick, f.declaration())
-	local := func(name string) consumer { return s.fromFile("delivered/"+name, storeAccount, whole) }
+	s.declare(q.Base, outside.Quick, f.declaration())
+	local := func(name string) outside.Consumer { return s.fromFile("delivered/"+name, storeAccount, outside.Whole) }
 	a := s.start()
 	a.awaitStatus("tokens in the stores that work", func(got status) bool {
 		return got.served("sealed", 0) && got.served("denied", 0) && got.served("away", 0) && got.served("healthy", 0) && got.served("missing", 1) && got.served("old", 1)
 	})
 	// Two of the stores answer their consumers all the time, and not the agent.
-	inDenied, inAway := f.deny.fromVault("a", storeAccount, field("value")), f.deny.fromVault("b", storeAccount, field("value"))
+	inDenied, inAway := f.deny.Consumer("a", storeAccount, outside.Field("value")), f.deny.Consumer("b", storeAccount, outside.Field("value"))
 	reading := startReaders(t, q, inDenied, inAway, local("sealed"), local("denied"), local("missing"), local("old"), local("away"), local("healthy"))
 
 	f.own.Seal(t)
 	f.network.cut.Store(true)
 	f.setPolicy(t, strings.ReplaceAll(f.deniedAllowed, `"create", "update", `, ""))
-	kept, err := inDenied.read(t.Context())
+	kept, err := inDenied.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestStoreFaults(t *testing.T) {
 	for _, pattern := range []string{`sealed/a.*[Ss]ealed`, `denied/a.*(denied|lack)`, `away/b.*(EOF|reset|refused)`, `missing/a.*no such mount`, `old/a.*version 1`} {
 		a.awaitLog(pattern)
 	}
-	if account, code, err := q.whose(t.Context(), kept); account != storeAccount || err != nil {
+	if account, code, err := q.Whose(t.Context(), kept); account != storeAccount || err != nil {
 		t.Errorf("the token in the denied store is answered with %d, %v", code, err)
 	}
 	for _, token := range server.Tokens() { // a denied store can be read: what never stood there may end

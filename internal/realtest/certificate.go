@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 )
 
@@ -21,7 +20,7 @@ type certificate struct {
 	certFile, keyFile string
 }
 
-func newCertificate(tb testing.TB) certificate {
+func newCertificate(tb T) certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"testing"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -25,7 +24,7 @@ type image struct {
 
 // start runs the image until the test ends and returns host:port of its port.
 // An error means that there is no Docker, or no such image.
-func (i image) start(tb testing.TB) (address string, err error) {
+func (i image) start(tb T) (address string, err error) {
 	tb.Helper()
 	defer func() { // testcontainers panics where it finds no Docker at all
 		if r := recover(); r != nil {
@@ -45,7 +44,11 @@ func (i image) start(tb testing.TB) (address string, err error) {
 		testcontainers.WithHostConfigModifier(i.confine),
 		testcontainers.WithWaitStrategyAndDeadline(startTimeout, i.ready),
 	)
-	testcontainers.CleanupContainer(tb, c, testcontainers.StopTimeout(0))
+	tb.Cleanup(func() {
+		if err := testcontainers.TerminateContainer(c, testcontainers.StopTimeout(0)); err != nil {
+			tb.Errorf("end %s: %v", i.name, err)
+		}
+	})
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w%s", i.name, err, lastWords(c))
 	}

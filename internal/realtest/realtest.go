@@ -15,7 +15,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"testing"
 	"time"
 )
 
@@ -26,14 +25,27 @@ const startTimeout = 2 * time.Minute
 // required is the variable that turns a skip into a failure.
 const required = "HANDOVER_TEST_REAL"
 
+// T is what a test brings along; testing.TB has all of it. A program that is no
+// test may bring its own: Fatalf and Skipf don't return, and Cleanup's
+// functions are called at the end, the last one first.
+type T interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Skipf(format string, args ...any)
+	Cleanup(f func())
+	TempDir() string
+}
+
 // Name is a new name that no other test uses, safe in paths and mounts.
-func Name(tb testing.TB) string {
+func Name(tb T) string {
 	tb.Helper()
 	return "ht-" + random(tb, 6)
 }
 
 // random is n random bytes in hexadecimal.
-func random(tb testing.TB, n int) string {
+func random(tb T, n int) string {
 	tb.Helper()
 	b := make([]byte, n)
 	if _, err := rand.Read(b); err != nil {
@@ -44,7 +56,7 @@ func random(tb testing.TB, n int) string {
 
 // missing ends a test that has no server: as a failure where real servers are
 // required.
-func missing(tb testing.TB, format string, args ...any) {
+func missing(tb T, format string, args ...any) {
 	tb.Helper()
 	text := fmt.Sprintf(format, args...)
 	if os.Getenv(required) == "1" {

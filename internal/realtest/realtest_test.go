@@ -98,3 +98,22 @@ func TestAWS(t *testing.T) {
 		t.Errorf("a secret that was never written answers %d %v", status, out)
 	}
 }
+
+// A lasting server that was killed holds what it held, once it is unsealed.
+func TestLastingVault(t *testing.T) {
+	v := NewLastingVault(t)
+	path := v.MountKV(t, "2") + "/data/x"
+	v.Do(t, http.MethodPost, path, map[string]any{"data": map[string]any{"a": "b"}})
+	for range 2 {
+		v.Kill()
+		v.Restart(t)
+		if status, _ := v.Try(t, http.MethodGet, path, nil); status != http.StatusServiceUnavailable {
+			t.Errorf("a server that was started again answers %d, want that it is sealed", status)
+		}
+		v.Unseal(t)
+		data, _ := v.Do(t, http.MethodGet, path, nil)["data"].(map[string]any)
+		if entry, _ := data["data"].(map[string]any); entry["a"] != "b" {
+			t.Errorf("it holds %v", entry)
+		}
+	}
+}

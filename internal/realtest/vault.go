@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"testing"
 
 	"github.com/testcontainers/testcontainers-go/wait"
 )
@@ -34,8 +33,11 @@ type VaultServer struct {
 	client *http.Client
 }
 
+// Client asks the server as a reader of it may: it trusts its certificate.
+func (v *VaultServer) Client() *http.Client { return v.client }
+
 // Vault returns an unsealed server, shared with other tests perhaps.
-func Vault(tb testing.TB) *VaultServer {
+func Vault(tb T) *VaultServer {
 	tb.Helper()
 	v := &VaultServer{Addr: os.Getenv(vaultAddr), Token: os.Getenv(vaultToken), client: http.DefaultClient}
 	if v.Addr == "" {
@@ -57,7 +59,7 @@ func Vault(tb testing.TB) *VaultServer {
 }
 
 // introduce asks for the version and logs it.
-func (v *VaultServer) introduce(tb testing.TB) {
+func (v *VaultServer) introduce(tb T) {
 	tb.Helper()
 	status, body := v.try(tb, http.MethodGet, "sys/health?standbyok=true&sealedcode=200&uninitcode=200", nil)
 	if status != http.StatusOK {
@@ -69,18 +71,18 @@ func (v *VaultServer) introduce(tb testing.TB) {
 
 // MountKV mounts a new KV engine of version 1 or 2 for this test and returns
 // its path.
-func (v *VaultServer) MountKV(tb testing.TB, version string) string {
+func (v *VaultServer) MountKV(tb T, version string) string {
 	tb.Helper()
 	return v.mount(tb, "sys/mounts/", map[string]any{"type": "kv", "options": map[string]any{"version": version}})
 }
 
 // MountAppRole enables AppRole for this test and returns its path under auth/.
-func (v *VaultServer) MountAppRole(tb testing.TB) string {
+func (v *VaultServer) MountAppRole(tb T) string {
 	tb.Helper()
 	return v.mount(tb, "sys/auth/", map[string]any{"type": "approle"})
 }
 
-func (v *VaultServer) mount(tb testing.TB, where string, what map[string]any) string {
+func (v *VaultServer) mount(tb T, where string, what map[string]any) string {
 	tb.Helper()
 	name := Name(tb)
 	v.Do(tb, http.MethodPost, where+name, what)
@@ -89,7 +91,7 @@ func (v *VaultServer) mount(tb testing.TB, where string, what map[string]any) st
 }
 
 // Policy writes a policy for this test and returns its name.
-func (v *VaultServer) Policy(tb testing.TB, rules string) string {
+func (v *VaultServer) Policy(tb T, rules string) string {
 	tb.Helper()
 	name := Name(tb)
 	v.Do(tb, http.MethodPut, "sys/policies/acl/"+name, map[string]any{"policy": rules})
@@ -98,13 +100,13 @@ func (v *VaultServer) Policy(tb testing.TB, rules string) string {
 }
 
 // NewToken makes a token with these policies; ttl is Vault's form, "1h".
-func (v *VaultServer) NewToken(tb testing.TB, ttl string, policies ...string) string {
+func (v *VaultServer) NewToken(tb T, ttl string, policies ...string) string {
 	tb.Helper()
 	auth, _ := v.Do(tb, http.MethodPost, "auth/token/create",
 		map[string]any{"policies": policies, "ttl": ttl, "no_parent": true})["auth"].(map[string]any)
 	token, _ := auth["client_token"].(string)
 	if token == "" {
-		tb.Fatal("create token: the answer holds none")
+		tb.Fatalf("create token: the answer holds none")
 	}
 	tb.Cleanup(func() { v.try(tb, http.MethodPost, "auth/token/revoke", map[string]any{"token": token}) })
 	return token
@@ -112,7 +114,7 @@ func (v *VaultServer) NewToken(tb testing.TB, ttl string, policies ...string) st
 
 // NewRole makes a role on an AppRole mount and returns its role id and a secret
 // id.
-func (v *VaultServer) NewRole(tb testing.TB, mount string, settings map[string]any) (roleID, secretID string) {
+func (v *VaultServer) NewRole(tb T, mount string, settings map[string]any) (roleID, secretID string) {
 	tb.Helper()
 	role := "auth/" + mount + "/role/" + Name(tb)
 	v.Do(tb, http.MethodPost, role, settings)
@@ -121,7 +123,7 @@ func (v *VaultServer) NewRole(tb testing.TB, mount string, settings map[string]a
 	made, _ := v.Do(tb, http.MethodPost, role+"/secret-id", map[string]any{})["data"].(map[string]any)
 	secretID, _ = made["secret_id"].(string)
 	if roleID == "" || secretID == "" {
-		tb.Fatal("create role: the answers hold no ids")
+		tb.Fatalf("create role: the answers hold no ids")
 	}
 	return roleID, secretID
 }

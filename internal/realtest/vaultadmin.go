@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"testing"
 	"time"
 )
 
 // Do asks the server as its administrator, with a body unless it is nil. Any
 // status but one of success ends the test. It is plain HTTP on purpose: what a
 // driver does is checked without that driver's SDK.
-func (v *VaultServer) Do(tb testing.TB, method, path string, body map[string]any) map[string]any {
+func (v *VaultServer) Do(tb T, method, path string, body map[string]any) map[string]any {
 	tb.Helper()
 	status, answer := v.try(tb, method, path, body)
 	if status < 200 || status > 299 {
@@ -23,12 +22,12 @@ func (v *VaultServer) Do(tb testing.TB, method, path string, body map[string]any
 }
 
 // Try is Do for requests that may be refused; it returns the status too.
-func (v *VaultServer) Try(tb testing.TB, method, path string, body map[string]any) (int, map[string]any) {
+func (v *VaultServer) Try(tb T, method, path string, body map[string]any) (int, map[string]any) {
 	tb.Helper()
 	return v.try(tb, method, path, body)
 }
 
-func (v *VaultServer) try(tb testing.TB, method, path string, body map[string]any) (int, map[string]any) {
+func (v *VaultServer) try(tb T, method, path string, body map[string]any) (int, map[string]any) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -9,10 +9,13 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
-// write does act in one transaction that can't be told from a single instant.
-// An error means that nothing was stored. One exception: a disk that fails in
-// the very commit may have stored it; the next commit then gets ErrStale.
-func (j *Journal) write(ctx context.Context, op string, act func(*sql.Tx) error) error {
+// write does act in a transaction that can't be told from a single instant.
+// Callers that wait at the same time share one, and with it the wait for the
+// disk; the act of each takes place or fails by itself. An error means that
+// nothing was stored. One exception: a disk that fails in the very commit may
+// have stored it; the next commit then gets ErrStale. A ctx that ends while the
+// act waits for its turn ends the wait; an act that began is not cut off.
+func (j *Journal) write(ctx context.Context, op string, do func(w *writing) error) error {
 	leave, err := j.enter(op)
 	if err != nil {
 		return err
@@ -21,23 +24,19 @@ func (j *Journal) write(ctx context.Context, op string, act func(*sql.Tx) error)
 	if j.writer == nil {
 		return fail(op, j.path, ErrReadOnly, errors.New("it was opened for reading"))
 	}
-	if err := j.place.check(op); err != nil {
-		return err
+	if err := j.together(&act{ctx: ctx, do: do, ended: make(chan struct{})}); err != nil {
+		return fail(op, j.path, nil, ended(ctx, err))
 	}
-	if err := ended(ctx, transact(ctx, j.writer, act)); err != nil {
-		return fail(op, j.path, nil, err)
-	}
-	// Asked again: what went into a removed file is lost.
-	return j.place.check(op)
+	return nil
 }
 
 // writeFenced is write for what only the holder of the lease may do.
-func (j *Journal) writeFenced(ctx context.Context, op string, act func(*sql.Tx) error) error {
-	return j.write(ctx, op, func(tx *sql.Tx) error {
-		if err := j.checkFence(ctx, tx); err != nil {
+func (j *Journal) writeFenced(ctx context.Context, op string, do func(w *writing) error) error {
+	return j.write(ctx, op, func(w *writing) error {
+		if err := w.fence(); err != nil {
 			return err
 		}
-		return act(tx)
+		return do(w)
 	})
 }
 
@@ -76,8 +75,8 @@ func (j *Journal) read(ctx context.Context, op string, act func(*sql.DB) error) 
 	case errors.Is(err, sql.ErrNoRows):
 		return fail(op, j.path, nil, rotation.ErrNoRecord)
 	case j.writer != nil: // a reader that opens late finds what stands there now
-		if removed := j.place.check(op); removed != nil {
-			return removed
+		if removed := j.place.check(); removed != nil {
+			return fail(op, j.path, nil, removed)
 		}
 	}
 	return fail(op, j.path, nil, err)

@@ -29,7 +29,7 @@ func longJournal(b *testing.B, rows int) *Journal {
 	}
 	for i := range longSlots {
 		key := fmt.Sprintf("account_%05d@service/production", i)
-		if err := slots.put(b.Context(), tx, row{key: key, revision: 1, body: encode(b, fullRecord(key))}, j.fence); err != nil {
+		if err := slots.put(&writing{j: j, ctx: b.Context(), tx: tx}, row{key: key, revision: 1, body: encode(b, fullRecord(key))}, j.fence); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,11 +42,11 @@ func filled(b *testing.B, count int) string {
 		key := fmt.Sprintf("account_%05d@service/production", i)
 		rec := fullRecord(key)
 		body := encode(b, rec)
-		if err := slots.put(b.Context(), tx, row{key: key, revision: 1, body: body}, j.fence); err != nil {
+		if err := slots.put(&writing{j: j, ctx: b.Context(), tx: tx}, row{key: key, revision: 1, body: body}, j.fence); err != nil {
 			b.Fatal(err)
 		}
 		for range 20 {
-			if err := j.addEvent(b.Context(), tx, event(key)); err != nil {
+			if err := j.addEvent(&writing{j: j, ctx: b.Context(), tx: tx}, event(key)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -141,4 +142,29 @@ func BenchmarkRequests10000(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkCommitTogether has 16 callers commit at the same time, as many as
+// the agent has passes.
+func BenchmarkCommitTogether(b *testing.B) {
+	j := mustOpenSynced(b, newPath(b), Options{})
+	var callers sync.WaitGroup
+	next := make(chan struct{})
+	for i := range 16 {
+		rec := fullRecord(fmt.Sprintf("a@service/%d", i))
+		callers.Go(func() {
+			for range next {
+				var err error
+				if rec, err = j.Commit(b.Context(), rec, event(rec.Slot)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		next <- struct{}{}
+	}
+	close(next)
+	callers.Wait()
 }

@@ -120,6 +120,9 @@ func fail(op, path string, kind, err error) error {
 func kindOf(err error) error {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
+		if lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+			return ErrFull
+		}
 		return kinds[lite.Code()&0xff]
 	}
 	for cause, kind := range systemKinds {
@@ -131,7 +134,8 @@ func kindOf(err error) error {
 }
 
 // kinds maps the primary result codes of SQLite (sqlite.org/rescode.html). A
-// full disk is SQLITE_FULL whatever the file system said.
+// full disk is SQLITE_FULL whatever the file system said, but for a log's index
+// that can't be made: that is SQLITE_IOERR_SHMSIZE.
 var kinds = map[int]error{
 	sqlite3.SQLITE_CORRUPT:  ErrCorrupt,
 	sqlite3.SQLITE_NOTADB:   ErrCorrupt,

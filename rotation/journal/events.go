@@ -45,7 +45,7 @@ const insertEvent = `INSERT INTO events
 	(at, slot, account, act, reason, actor, generation, token_id, target, fingerprint, detail)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
-func (j *Journal) addEvent(ctx context.Context, tx *sql.Tx, e rotation.Event) error {
+func (j *Journal) addEvent(w *writing, e rotation.Event) error {
 	if e.At.IsZero() {
 		e.At = j.opt.Now()
 	}
@@ -53,14 +53,14 @@ func (j *Journal) addEvent(ctx context.Context, tx *sql.Tx, e rotation.Event) er
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, insertEvent, at, e.Slot, e.Account, string(e.Act), string(e.Reason), clean(e.Actor),
+	_, err = w.exec(insertEvent, at, e.Slot, e.Account, string(e.Act), string(e.Reason), clean(e.Actor),
 		int64(e.Generation), e.TokenID, clean(e.Target), string(e.Fingerprint), clean(e.Detail))
 	return err
 }
 
 // prune deletes the oldest events of the slot, or of the account where no slot
 // is named, beyond those that are kept.
-func (j *Journal) prune(ctx context.Context, tx *sql.Tx, e rotation.Event) error {
+func (j *Journal) prune(w *writing, e rotation.Event) error {
 	if j.opt.KeepEvents < 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (j *Journal) prune(ctx context.Context, tx *sql.Tx, e rotation.Event) error
 	if e.Slot == "" {
 		where, key = ofAccount, e.Account
 	}
-	_, err := tx.ExecContext(ctx, pruneQuery(where), key, j.opt.KeepEvents, pruneMost)
+	_, err := w.exec(pruneQuery(where), key, j.opt.KeepEvents, pruneMost)
 	return err
 }
 

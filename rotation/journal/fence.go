@@ -29,9 +29,9 @@ func raiseFence(ctx context.Context, db *sql.DB, process string) (value int64, e
 
 // checkFence fails when this journal's lease is over: ErrFenced. A fence that
 // is lower, or missing, says that older content was put into the file.
-func (j *Journal) checkFence(ctx context.Context, tx *sql.Tx) error {
+func (j *Journal) checkFence(w *writing) error {
 	var held cell
-	err := tx.QueryRowContext(ctx, readFence+j.dialect.hold, fenceName).Scan(&held)
+	err := w.row(readFence+j.dialect.hold, fenceName).Scan(&held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return because(ErrRemoved, "it has no fence")
 	}

@@ -46,6 +46,10 @@ type Journal struct {
 	// remove deletes the private copy that is read, where there is one.
 	remove func()
 
+	// statements are the writer's, ready to run, by their text.
+	statements map[string]*sql.Stmt
+	queue      queue
+
 	// mu is held shared by each act and alone by Close.
 	mu     sync.RWMutex
 	closed bool

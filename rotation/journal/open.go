@@ -22,7 +22,7 @@ func open(ctx context.Context, path string, opt Options, d dialect) (_ *Journal,
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, opt: opt.withDefaults(), dialect: d, remove: func() {}}
+	j := &Journal{path: path, opt: opt.withDefaults(), dialect: d, remove: func() {}, queue: queue{turn: make(chan struct{}, 1)}}
 	if j.lock, err = acquire(path, note(opt.Process)); err != nil {
 		return nil, err
 	}
@@ -97,6 +97,10 @@ func (j *Journal) start(ctx context.Context) error {
 		return err
 	}
 	if j.fence, err = raiseFence(ctx, j.writer, j.opt.Process); err != nil {
+		return err
+	}
+	if j.statements, err = prepared(ctx, j.writer, readFence+j.dialect.hold, slots.insert(), slots.update(), accounts.insert(), accounts.update(),
+		insertEvent, insertRequest, closeRequest, savepoint, release); err != nil {
 		return err
 	}
 	if j.readers, err = connect(j.path, readerQuery, readerConns+1); err != nil {

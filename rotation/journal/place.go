@@ -25,12 +25,13 @@ func placeOf(path string) (place, error) {
 }
 
 // check fails with ErrRemoved when other files, or none, stand there now.
-func (p place) check(op string) error {
-	if err := same(p.path, p.file); err != nil {
-		return fail(op, p.path, ErrRemoved, err)
+func (p place) check() error {
+	err := same(p.path, p.file)
+	if err == nil {
+		err = same(p.path+"-wal", p.wal)
 	}
-	if err := same(p.path+"-wal", p.wal); err != nil {
-		return fail(op, p.path, ErrRemoved, err)
+	if err != nil {
+		return &Error{Kind: ErrRemoved, Err: err}
 	}
 	return nil
 }

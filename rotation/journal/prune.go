@@ -59,14 +59,14 @@ func (j *Journal) Prune(ctx context.Context, p rotation.Pruning) (rotation.Prune
 	if p.DryRun || len(step.old) == 0 {
 		return step.done, nil
 	}
-	err = j.writeFenced(ctx, op, func(tx *sql.Tx) error {
+	err = j.writeFenced(ctx, op, func(w *writing) error {
 		if p.Deleted == 0 {
 			event := rotation.Event{Act: rotation.ActPruned, Actor: p.Actor, Detail: "acts before " + p.Before.UTC().Format(time.RFC3339)}
-			if err := j.addEvent(ctx, tx, event); err != nil {
+			if err := j.addEvent(w, event); err != nil {
 				return err
 			}
 		}
-		return deleteEvents(ctx, tx, step.old)
+		return deleteEvents(w, step.old)
 	})
 	if err != nil {
 		return rotation.Pruned{}, err
@@ -74,12 +74,12 @@ func (j *Journal) Prune(ctx context.Context, p rotation.Pruning) (rotation.Prune
 	return step.done, nil
 }
 
-func deleteEvents(ctx context.Context, tx *sql.Tx, ids []int64) error {
+func deleteEvents(w *writing, ids []int64) error {
 	list := make([]string, len(ids))
 	for i, id := range ids {
 		list[i] = strconv.FormatInt(id, 10)
 	}
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("DELETE FROM events WHERE id IN (%s)", strings.Join(list, ", ")))
+	_, err := w.exec(fmt.Sprintf("DELETE FROM events WHERE id IN (%s)", strings.Join(list, ", ")))
 	return err
 }
 

@@ -238,7 +238,7 @@ func longHistory(t testing.TB, j *Journal, old int) {
 		case 1:
 			e.Act, e.Generation = rotation.ActIssued, 1
 		}
-		if err := j.addEvent(context.Background(), tx, e); err != nil {
+		if err := j.addEvent(&writing{j: j, ctx: context.Background(), tx: tx}, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -292,7 +292,7 @@ func TestPruneLooksOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range kept - 2 {
-		if err := j.addEvent(t.Context(), tx, rotation.Event{At: pruneDay, Slot: slot, Act: rotation.ActSeen}); err != nil {
+		if err := j.addEvent(&writing{j: j, ctx: t.Context(), tx: tx}, rotation.Event{At: pruneDay, Slot: slot, Act: rotation.ActSeen}); err != nil {
 			t.Fatal(err)
 		}
 	}

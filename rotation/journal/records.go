@@ -38,15 +38,15 @@ var errName = errors.New("a record needs a name, of valid UTF-8 without NUL")
 func usable(name string) bool { return name != "" && name == clean(name) }
 
 // put stores r in place of the revision before it: compare and set.
-func (t table) put(ctx context.Context, tx *sql.Tx, r row, fence int64) error {
+func (t table) put(w *writing, r row, fence int64) error {
 	if !usable(r.key) {
 		return errName
 	}
-	query := fmt.Sprintf("UPDATE %s SET revision = $2, fence = $3, body = $4 WHERE %s = $1 AND revision = $2 - 1", t.name, t.key)
+	query := t.update()
 	if r.revision == 1 {
-		query = fmt.Sprintf("INSERT INTO %s (%s, revision, fence, body) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", t.name, t.key)
+		query = t.insert()
 	}
-	res, err := tx.ExecContext(ctx, query, r.key, r.revision, fence, string(r.body))
+	res, err := w.exec(query, r.key, r.revision, fence, string(r.body))
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,14 @@ func (t table) put(ctx context.Context, tx *sql.Tx, r row, fence int64) error {
 		return err
 	}
 	return fmt.Errorf("%s %q at revision %d: %w", t.name, r.key, r.revision-1, rotation.ErrStale)
+}
+
+func (t table) insert() string {
+	return fmt.Sprintf("INSERT INTO %s (%s, revision, fence, body) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", t.name, t.key)
+}
+
+func (t table) update() string {
+	return fmt.Sprintf("UPDATE %s SET revision = $2, fence = $3, body = $4 WHERE %s = $1 AND revision = $2 - 1", t.name, t.key)
 }
 
 func (t table) selectOne() string {
@@ -234,16 +242,16 @@ func (j *Journal) commit(ctx context.Context, t table, key string, revision int6
 		return fail(op, j.path, nil, err)
 	}
 	r := row{key: key, revision: revision + 1, body: body}
-	return j.writeFenced(ctx, op, func(tx *sql.Tx) error {
-		if err := t.put(ctx, tx, r, j.fence); err != nil {
+	return j.writeFenced(ctx, op, func(w *writing) error {
+		if err := t.put(w, r, j.fence); err != nil {
 			return err
 		}
-		if err := j.addEvent(ctx, tx, event); err != nil {
+		if err := j.addEvent(w, event); err != nil {
 			return err
 		}
 		if r.revision%pruneEvery != 0 {
 			return nil
 		}
-		return j.prune(ctx, tx, event)
+		return j.prune(w, event)
 	})
 }

@@ -49,14 +49,9 @@ func (j *Journal) AddRequests(ctx context.Context, list []rotation.Request) ([]r
 		q.At = q.At.Round(0).UTC()
 		stored[i] = q
 	}
-	err := j.write(ctx, op, func(tx *sql.Tx) error {
-		insert, err := tx.PrepareContext(ctx, insertRequest)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = insert.Close() }()
+	err := j.write(ctx, op, func(w *writing) error {
 		for i := range stored {
-			if err := addRequest(ctx, insert, &stored[i]); err != nil {
+			if err := addRequest(w, &stored[i]); err != nil {
 				return err
 			}
 		}
@@ -69,12 +64,12 @@ func (j *Journal) AddRequests(ctx context.Context, list []rotation.Request) ([]r
 }
 
 // addRequest stores q and gives it its ID.
-func addRequest(ctx context.Context, insert *sql.Stmt, q *rotation.Request) error {
+func addRequest(w *writing, q *rotation.Request) error {
 	at, err := encodeTime(q.At)
 	if err != nil {
 		return err
 	}
-	return insert.QueryRowContext(ctx, string(q.Kind), q.Slot, q.Reason, q.Actor, at).Scan(&q.ID)
+	return w.row(insertRequest, string(q.Kind), q.Slot, q.Reason, q.Actor, at).Scan(&q.ID)
 }
 
 // Requests implements [rotation.Journal].
@@ -114,8 +109,8 @@ func (j *Journal) CloseRequest(ctx context.Context, id int64, outcome string) er
 	if err != nil {
 		return fail(op, j.path, nil, err)
 	}
-	return j.writeFenced(ctx, op, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, closeRequest, id, now, clean(outcome))
+	return j.writeFenced(ctx, op, func(w *writing) error {
+		res, err := w.exec(closeRequest, id, now, clean(outcome))
 		if err != nil {
 			return err
 		}
@@ -123,7 +118,7 @@ func (j *Journal) CloseRequest(ctx context.Context, id int64, outcome string) er
 			return err
 		}
 		var known int64
-		err = tx.QueryRowContext(ctx, "SELECT id FROM requests WHERE id = $1", id).Scan(&known)
+		err = w.row("SELECT id FROM requests WHERE id = $1", id).Scan(&known)
 		if errors.Is(err, sql.ErrNoRows) {
 			return rotation.ErrNoRecord
 		}

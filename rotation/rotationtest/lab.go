@@ -218,6 +218,7 @@ func (l *Lab) Request(kind rotation.RequestKind) rotation.Request {
 	if err != nil {
 		l.T.Fatal(err)
 	}
+	l.Engine.Asked(q.Slot)
 	return q
 }
 

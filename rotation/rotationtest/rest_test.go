@@ -69,7 +69,7 @@ var waits = []waiting{
 		l.Run(rotation.Day)
 		down(1)(l)
 	}, 400, 3, 0},
-	{"the order is refused", ask(refuse("issue", apiError(422, rotation.ErrRefused))), 2, 3, 0},
+	{"the order is refused", ask(refuse("issue", apiError(422, rotation.ErrRefused))), 2, 3, 2},
 	{"the order fails", ask(refuse("issue", apiError(500, rotation.ErrUnknownOutcome))), 400, 1200, 800},
 	{"the credential is refused", ask(func(l *rotationtest.Lab) { l.API.Refuse(apiError(401, rotation.ErrUnauthorized)) }), 400, 800, 400},
 	{"the API is out of reach", ask(func(l *rotationtest.Lab) { l.API.Refuse(apiError(0, rotation.ErrUnavailable)) }), 400, 800, 400},
@@ -116,7 +116,7 @@ var waits = []waiting{
 		}
 		l.DeadAllowed = true
 		l.Restart()
-	}, 2, 3, 0},
+	}, 2, 3, 2},
 	{"the token is never valid", ask(func(l *rotationtest.Lab) {
 		l.DeadAllowed = true
 		l.API.SetValidAfter(300 * rotation.Day)

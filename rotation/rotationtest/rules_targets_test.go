@@ -419,3 +419,16 @@ func TestRuleARefusedPayloadWaitsForAPerson(t *testing.T) {
 		wantServed(t, l, 1)
 	})
 }
+
+// The value of a new token is kept in memory for a target that was never read.
+// The other one has a format that doesn't give it back.
+func TestRuleAValueIsKeptForATargetThatWasNeverRead(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Stores[1].SetDown(true)
+		l.Run(10 * time.Minute)
+		wantAt(t, l, 0, 1)
+		l.Stores[1].SetDown(false)
+		l.Run(10 * time.Minute)
+		wantServed(t, l, 1)
+	}, lossyStore(), tokenStore(mem.LikeVault()))
+}

@@ -84,6 +84,7 @@ func (l *life) standStill(d time.Duration) {
 	w := l.agent.w
 	w.mu.Lock()
 	w.check.hindered += d
+	w.trouble(d)
 	w.mu.Unlock()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -139,6 +140,7 @@ func (w *World) strike(s Strike, state rotation.SlotState) bool {
 		return false
 	}
 	w.number++
+	w.trouble(schedule.Grace / 2) // what lands late, and what is throttled, is over by then
 	w.Result.Struck = append(w.Result.Struck, s)
 	w.Result.Faults.add(s.Fault, state, 1)
 	w.note("fault %d: %s: %s", w.number, s.Fault, s.On)

@@ -60,11 +60,12 @@ type checker struct {
 	story  []string
 	count  int
 
-	dead    map[string]bool     // by target key: it serves a dead token
-	served  map[int64]time.Time // when a token was last served at all
-	seen    map[sight]time.Time // when an agent last read or wrote it somewhere
-	byHand  map[string]moment   // when a person last changed a target
-	died    map[int64]moment    // when a person last killed a token
+	dead    map[string]bool      // by target key: it serves a dead token
+	bare    map[string]time.Time // since when a target has served no live token
+	served  map[int64]time.Time  // when a token was last served at all
+	seen    map[sight]time.Time  // when an agent last read or wrote it somewhere
+	byHand  map[string]moment    // when a person last changed a target
+	died    map[int64]moment     // when a person last killed a token
 	intents map[*agent]map[string]bool
 	adopted map[*agent]bool
 	// redeclared is when a person last changed a slot's declaration.
@@ -105,6 +106,7 @@ type graceChange struct {
 func (c *checker) init(w *World) {
 	c.w = w
 	c.dead, c.served, c.seen = map[string]bool{}, map[int64]time.Time{}, map[sight]time.Time{}
+	c.bare = map[string]time.Time{}
 	c.byHand, c.died, c.wanted = map[string]moment{}, map[int64]moment{}, map[string]bool{}
 	c.intents, c.adopted, c.redeclared = map[*agent]map[string]bool{}, map[*agent]bool{}, map[string]moment{}
 	c.graces = []graceChange{{grace: schedule.Grace}}
@@ -170,6 +172,7 @@ func (c *checker) after(by cause) {
 			c.count++
 			key := t.Key()
 			token, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
+			c.healing(d, key, ok && c.works(token))
 			if !ok {
 				c.dead[key] = false
 				continue
@@ -185,6 +188,54 @@ func (c *checker) after(by cause) {
 			c.dead[key] = dead
 		}
 	}
+}
+
+// healIn is how long a target may serve no live token while nothing troubles
+// the world: until the next drift check and the next list, and back-offs.
+const healIn = rotation.Day + 12*time.Hour + 4*time.Hour
+
+// healing checks that a target without a live token gets one, once trouble is
+// over, unless the slot waits for a person.
+func (c *checker) healing(d rotation.Declared, key string, well bool) {
+	since, bare := c.bare[key]
+	switch {
+	case well:
+		delete(c.bare, key)
+		return
+	case !bare || c.waitsForPeople(d):
+		c.bare[key] = time.Now()
+		return
+	}
+	if since.Before(c.w.troubled) {
+		since = c.w.troubled
+	}
+	if time.Since(since) >= healIn {
+		c.bare[key] = time.Now() // told once
+		c.breach("promise 3: %s serves no live token, %s after the last trouble", key, healIn)
+	}
+}
+
+// waitsForPeople reports whether the slot can't go on without one: it or its
+// account is blocked, a target holds what isn't ours, or it has as many live
+// tokens as it may have.
+func (c *checker) waitsForPeople(d rotation.Declared) bool {
+	first := c.w.agents[0]
+	rec := first.record(d.Policy.Slot)
+	if rec.Blocked != "" || first.stateOf(d.Policy.Slot) == rotation.SlotBlocked {
+		return true
+	}
+	for _, t := range rec.Targets {
+		if t.State == rotation.Foreign {
+			return true
+		}
+	}
+	live := 0
+	for _, t := range c.w.tokensOf(d) {
+		if t.Live(time.Now()) {
+			live++
+		}
+	}
+	return live >= 5
 }
 
 // blame decides who made a target serve a dead token.

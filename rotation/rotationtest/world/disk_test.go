@@ -2,7 +2,6 @@ package world_test
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,7 +28,7 @@ func newFile(t *testing.T) *file {
 // sync of the disk takes isn't what is tested.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "world-")
+	dir, err := os.MkdirTemp("/dev/shm", "world-") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
 		return t.TempDir()
 	}
@@ -81,18 +80,9 @@ func (f *file) Dump() ([]byte, error) {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close()
-		return err
-	}
-	return out.Close()
+	return os.WriteFile(to, content, 0o600)
 }

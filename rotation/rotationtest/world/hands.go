@@ -173,9 +173,17 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 	w.acted(by)
 }
 
+// trouble says that the world is in trouble for so long. The world is locked.
+func (w *World) trouble(d time.Duration) {
+	if until := time.Now().Add(d); until.After(w.troubled) {
+		w.troubled = until
+	}
+}
+
 // hinder remembers that something is away until then.
 func (w *World) hinder(d time.Duration) time.Time {
 	w.check.hindered += d
+	w.trouble(d)
 	return time.Now().Add(d)
 }
 
@@ -194,7 +202,10 @@ func (w *World) onJournal(f Fault, a *agent) {
 	case f == SecondAgent:
 		var second *agent
 		if second, err = w.newAgent("second", other); err == nil {
-			w.spawn(second.live)
+			w.spawn(func(ctx context.Context) {
+				sleep(ctx, time.Second+time.Microsecond) // never while the first one acts, so that a world replays
+				second.live(ctx)
+			})
 		}
 	case f == JournalLost:
 		err = w.replace(a, other)
@@ -239,6 +250,9 @@ func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
 	if err != nil {
 		w.check.breach("a request was not taken: %v", err)
 	}
+	if a.current != nil {
+		a.current.engine.Asked(slot)
+	}
 	w.check.wanted[slot] = true
 }
 
@@ -248,7 +262,7 @@ func (w *World) accountOff(d time.Duration) {
 		w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated = off })
 	}
 	set(true)
-	w.check.hindered += d
+	w.hinder(d)
 	w.killed(w.current())
 	w.spawn(func(ctx context.Context) {
 		sleep(ctx, d)

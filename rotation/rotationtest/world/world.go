@@ -73,9 +73,11 @@ type World struct {
 	lists  []pastList
 	notYet map[int64]time.Time
 	outage time.Time // of the API, until
-	number int       // of faults so far
-	tick   int       // of moments so far
-	check  checker
+	// troubled is when the last trouble so far is over.
+	troubled time.Time
+	number   int // of faults so far
+	tick     int // of moments so far
+	check    checker
 }
 
 // Result is what a world tells at its end.
@@ -224,7 +226,10 @@ func (w *World) Run(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	first := w.agents[0]
 	w.spawn = func(f func(context.Context)) { w.acting.Go(func() { f(ctx) }) }
-	w.spawn(first.live)
+	w.spawn(func(ctx context.Context) {
+		sleep(ctx, time.Millisecond) // what strikes at the start comes first, so that a world replays
+		first.live(ctx)
+	})
 	w.storm(ctx)
 	w.settle(ctx, first)
 	stop()
@@ -260,6 +265,7 @@ func (w *World) settle(ctx context.Context, first *agent) {
 // calmDown puts right what only people can put right.
 func (w *World) calmDown(first *agent) {
 	w.calmed, w.hands = true, nil
+	w.troubled = time.Now()
 	close(w.still)
 	w.outage = time.Time{}
 	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })

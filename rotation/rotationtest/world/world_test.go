@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/handover-agent/handover/rotation/rotationtest/world"
 )
@@ -93,7 +94,9 @@ func TestWorlds(t *testing.T) {
 	case most == 0:
 		most = 20000
 	}
+	began := time.Now()
 	y := playMany(t, most)
+	took := time.Since(began)
 	y.tell(t)
 	for _, s := range slices.Sorted(maps.Keys(y.failing))[:min(3, len(y.failing))] {
 		shrunk, result := world.Shrink(y.failing[s], func(only map[string]bool) world.Result {
@@ -109,7 +112,8 @@ func TestWorlds(t *testing.T) {
 	} else if most >= covering {
 		y.wantEveryFaultInEveryState(t)
 	}
-	t.Logf("%d acts, %d faults, %d checks", y.acts, y.struck, y.checks)
+	t.Logf("%d acts, %d faults, %d checks; %.0f worlds a second on %d processors",
+		y.acts, y.struck, y.checks, float64(y.worlds)/took.Seconds(), runtime.GOMAXPROCS(0))
 	t.Logf("%d worlds", y.worlds)
 }
 
