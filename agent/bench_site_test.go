@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +38,7 @@ type site struct {
 	calls   *tally
 	latency time.Duration // of each call to the API
 	rate    float64       // calls a second; below 0 is no limit
+	listed  atomic.Value  // time.Time: when a list of tokens was last read to its end
 }
 
 // newSite makes a site. The journal is written past its own commits: one by
@@ -131,7 +134,23 @@ func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, r.Context().Err()
 		}
 	}
-	return s.api.Transport().RoundTrip(r)
+	answer, err := s.api.Transport().RoundTrip(r)
+	if err == nil && r.Method+" "+r.URL.Path == listTokens {
+		answer.Body = &readBody{answer.Body, s}
+	}
+	return answer, err
+}
+
+// readBody notes when it was read.
+type readBody struct {
+	io.ReadCloser
+	s *site
+}
+
+// Close takes the time.
+func (b *readBody) Close() error {
+	b.s.listed.Store(time.Now())
+	return b.ReadCloser.Close()
 }
 
 // agent starts an agent on the site, and lets it look at every slot until
