@@ -152,7 +152,7 @@ func (r *Readers) read(ctx context.Context, c Consumer, hold time.Duration, deli
 			err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) { // its own end, or that of another one whose connection it was to share
 		return delivered
 	}
 	r.mu.Lock()

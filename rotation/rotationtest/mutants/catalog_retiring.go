@@ -51,7 +51,7 @@ var retiring = []mutant{
 	},
 	{
 		Name: "grace-is-absolute", Rule: "the end of a grace is journaled: a reload doesn't shorten it",
-		Where:   `design.md, "Each retired token"`,
+		Where: `design.md, "Each retired token"`,
 		Edits: []edit{{"rotation/retire.go", `end := n.now.Add(n.pol.Schedule.Grace)`, `end := n.now`},
 			{"rotation/retire.go", `if n.now.Before(g.RevokeAfter) {`, `if n.now.Before(g.RevokeAfter.Add(n.pol.Schedule.Grace)) {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleGraceIsAbsolute",
