@@ -18,6 +18,9 @@ type Properties struct {
 	// Volatile: what is stored ends with a restart of the machine or the
 	// process.
 	Volatile bool
+	// RemoveRevoked: an old version is taken out of reach (Remover) as soon as
+	// its token is revoked. Other stores keep theirs, until an emergency.
+	RemoveRevoked bool
 	// MaxPayload is the largest payload in bytes; 0 is no limit.
 	MaxPayload int
 	// Path is the rule for Ref.Path.

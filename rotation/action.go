@@ -117,6 +117,8 @@ type (
 	}
 	// Delete removes a revoked token for good.
 	Delete struct{ Generation uint64 }
+	// RemoveOld takes a store's versions of revoked tokens out of reach.
+	RemoveOld struct{ Target string }
 )
 
 // Wait ends a pass: nothing can be done before Until.
@@ -146,4 +148,5 @@ func (Issue) class() class         { return deed }
 func (Deliver) class() class       { return deed }
 func (Revoke) class() class        { return deed }
 func (Delete) class() class        { return deed }
+func (RemoveOld) class() class     { return deed }
 func (Wait) class() class          { return look }

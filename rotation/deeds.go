@@ -115,7 +115,10 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
 	w.mem.checked[a.Target] = now
 	w.mu.Unlock()
-	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
+	w.commit(ctx, func(r *Record) Event {
+		r.oweRemovalOf(r.Targets[a.Target].Serves, a.Target, w.removes, now)
+		return r.delivered(a.Target, now)
+	})
 }
 
 // provedJustNow reports whether the proof still holds as ground for a deed. A
@@ -188,7 +191,11 @@ func (w *work) revoke(ctx context.Context, a Revoke) {
 			return mine
 		})
 		w.e.answered()
-		w.commit(ctx, func(r *Record) Event { return r.revoked(g.Number, Retired, now) })
+		w.commit(ctx, func(r *Record) Event {
+			event := r.revoked(g.Number, Retired, now)
+			r.oweRemoval(g.Number, w.removes, now)
+			return event
+		})
 		return
 	}
 	w.retireFailed(ctx, g, ActRevokeFailed, err, now)

@@ -47,6 +47,7 @@ func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
 		n.targets()
 		n.retire()
 		n.issue()
+		n.removeOld()
 		if n.resume != nil && len(n.notes) == 0 { // a person speaks of all that is known by now
 			n.note(*n.resume)
 		}

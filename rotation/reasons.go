@@ -76,6 +76,7 @@ const (
 	NeverListed     Reason = "never_listed"
 	DeletedByOthers Reason = "deleted_by_others"
 	Retired         Reason = "retired"
+	OldVersionsLeft Reason = "old_versions_left"
 )
 
 // Act names what an event of the history tells.
@@ -114,6 +115,8 @@ const (
 	ActDeleting        Act = "deleting"
 	ActDeleted         Act = "deleted"
 	ActDeleteFailed    Act = "delete_failed"
+	ActRemovedOld      Act = "removed_old_versions"
+	ActRemoveFailed    Act = "remove_failed"
 	ActBlocked         Act = "blocked"
 	ActResumed         Act = "resumed"
 	ActPruned          Act = "pruned"

@@ -237,6 +237,8 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.revoke(ctx, a)
 	case Delete:
 		w.delete(ctx, a)
+	case RemoveOld:
+		w.removeOld(ctx, a)
 	case Resume:
 		w.resume(ctx, a)
 	case CloseRequest:
@@ -276,7 +278,9 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 	case Miss:
 		return r.miss(a)
 	case Move:
-		return r.move(a, now)
+		event := r.move(a, now)
+		r.oweRemoval(a.Generation, w.removes, now)
+		return event
 	case Block:
 		return r.block(a)
 	}

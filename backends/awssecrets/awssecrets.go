@@ -101,6 +101,7 @@ var (
 	_ backends.Stager    = (*backend)(nil)
 	_ backends.Describer = (*backend)(nil)
 	_ backends.Checker   = (*backend)(nil)
+	_ backends.Remover   = (*backend)(nil)
 )
 
 // open makes the backend. The first use looks for credentials.

@@ -142,7 +142,7 @@ func copyOf(rec rotation.Record) rotation.Record {
 	}
 	rec.Targets = maps.Clone(rec.Targets)
 	for key, t := range rec.Targets {
-		t.Payloads, t.Other = slices.Clone(t.Payloads), copyTo(t.Other)
+		t.Payloads, t.Other, t.Removal = slices.Clone(t.Payloads), copyTo(t.Other), copyTo(t.Removal)
 		rec.Targets[key] = t
 	}
 	return rec
