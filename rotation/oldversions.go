@@ -17,10 +17,10 @@ import (
 // target.
 type removes func(key string, g *Generation) bool
 
-// removes is what the stores say.
-func (w *work) removes(key string, _ *Generation) bool {
+// removes is what the stores say; of a token that leaked, each that can.
+func (w *work) removes(key string, g *Generation) bool {
 	t := w.byKey[key]
-	return t != nil && t.Removes() && t.Backend.Properties().RemoveRevoked
+	return t != nil && t.Removes() && (g.Condemned || t.Backend.Properties().RemoveRevoked)
 }
 
 // oweRemoval journals that a generation's old versions have to go, at all
@@ -60,7 +60,7 @@ func (n *pass) removeOld() {
 // removeOld takes out of reach what the record says is revoked, and nothing
 // else: a version is known by the token in it, or by what was written of it.
 func (w *work) removeOld(ctx context.Context, a RemoveOld) {
-	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
+	bounded, cancel := context.WithTimeout(w.soft, w.e.timeout)
 	defer cancel()
 	removed, err := w.byKey[a.Target].RemoveOld(bounded, func(seen backends.Reading) bool {
 		w.mu.Lock()

@@ -44,6 +44,11 @@ type Record struct {
 	Again Reason `json:"again,omitempty"`
 	// Handled is the highest request that was applied to this slot.
 	Handled int64 `json:"handled,omitempty"`
+	// Emergency is the last one; nil: there never was one.
+	Emergency *Emergency `json:"emergency,omitempty"`
+	// Condemned is the highest generation of which an emergency said that
+	// none up to it may live: also those that come to light later.
+	Condemned uint64 `json:"condemned,omitempty"`
 }
 
 // Intent is the journaled will to issue one generation.
@@ -71,6 +76,8 @@ type Generation struct {
 	// Claimed: this journal issued or intended it, or a person adopted it.
 	// A token that isn't claimed is never revoked while it lives.
 	Claimed bool `json:"claimed"`
+	// Condemned: an operator's emergency says that it may not live.
+	Condemned bool `json:"condemned,omitempty"`
 	// Reason is why it was issued, or how it was found.
 	Reason   Reason    `json:"reason,omitempty"`
 	IssuedAt time.Time `json:"issued_at,omitzero"`

@@ -20,6 +20,9 @@ type work struct {
 	byKey  map[string]*backends.Target
 	mem    *memory
 	failed error // the first commit that the journal refused
+	// soft is the ctx of calls that may be cut off when something urgent is
+	// asked for: looks, and what is done at stores.
+	soft context.Context
 
 	mu   sync.Mutex
 	rec  Record
@@ -27,7 +30,7 @@ type work struct {
 	last time.Time // the API's time as of the last step
 	// tokens and account say how firm the two of obs are.
 	tokens, account ground
-	// asked is memory.asked at the start, before requests were read.
+	// asked is memory.asked before requests were last read.
 	asked uint64
 }
 
@@ -92,7 +95,9 @@ func (w *work) refresh() time.Time {
 func (w *work) rewind(now time.Time) {
 	w.obs.Began = earlier(w.obs.Began, now)
 	if w.obs.Tokens != nil {
-		w.obs.Tokens = &TokensSeen{At: earlier(w.obs.Tokens.At, now), Mine: w.obs.Tokens.Mine}
+		list := *w.obs.Tokens
+		list.At = earlier(list.At, now)
+		w.obs.Tokens = &list
 	}
 	if w.obs.Account != nil {
 		w.obs.Account.At = earlier(w.obs.Account.At, now)
@@ -216,19 +221,19 @@ func (w *work) act(ctx context.Context, a Action) {
 	now := w.e.issuer.Now()
 	switch a := a.(type) {
 	case LookTokens:
-		w.lookTokens(ctx, a)
+		w.lookTokens(a)
 	case EnsureAccount:
 		w.ensureAccount(ctx, a)
 	case Read:
-		w.read(ctx, a)
+		w.read(a)
 	case Check:
-		w.check(ctx, a)
+		w.check(a)
 	case Find:
-		w.find(ctx, a)
+		w.find(a)
 	case Prove:
 		w.prove(ctx, a)
 	case ProveOther:
-		w.proveOther(ctx, a)
+		w.proveOther(a)
 	case Issue:
 		w.issue(ctx, a)
 	case Deliver:
@@ -239,8 +244,12 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.delete(ctx, a)
 	case RemoveOld:
 		w.removeOld(ctx, a)
+	case RevokeForeign:
+		w.revokeForeign(ctx)
 	case Resume:
 		w.resume(ctx, a)
+	case Alarm:
+		w.alarm(ctx, a)
 	case CloseRequest:
 		if err := w.e.journal.CloseRequest(ctx, a.Request, a.Outcome); err != nil {
 			w.fail(err)
@@ -283,6 +292,10 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		return event
 	case Block:
 		return r.block(a)
+	case Alarm:
+		return r.alarm(a, now)
+	case Finish:
+		return r.finish(a, now)
 	}
 	return Event{}
 }
