@@ -76,7 +76,7 @@ type layer struct {
 }
 
 const (
-	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target"
+	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target, and on the network in wire"
 	partWhy   = "a part of the agent knows what it reports or serves, and never the agent: agent alone composes its parts"
 )
 
@@ -115,12 +115,13 @@ var layers = []layer{
 	{"backends/payload", []string{"backends", "backends/secret"}, "a format knows shapes, not stores"},
 	{"backends/all", []string{"backends", "backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/vault"},
 		"the one visible list of drivers"},
-	{"backends/awssecrets", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/azurekeyvault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/awssecrets", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/azurekeyvault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/azurekeyvault/vaulttest", nil, "a stand-in for Key Vault knows nothing of who asks it"},
 	{"backends/file", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/mem", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/vault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/vault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/wire", nil, "how a store on a network is reached; what its answers mean, a driver says"},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
 	{"internal/confined", nil, "it runs any program under a unit's limits"},

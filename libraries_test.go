@@ -56,7 +56,7 @@ var homes = []home{
 	{"go.uber.org/goleak", []string{"backends/backendtest"}, nil},
 	{"golang.org/x/sync", []string{"agent", "agent/plan"}, nil},
 	{"golang.org/x/sys", []string{"agent/control", "backends/file", "internal/confined", "internal/soak"}, nil},
-	{"golang.org/x/time", []string{"backends/awssecrets", "backends/azurekeyvault", "qualytics"}, nowhere},
+	{"golang.org/x/time", []string{"backends/awssecrets", "backends/wire", "qualytics"}, nowhere},
 	{"gopkg.in/yaml.v3", []string{"agent/config"}, nil},
 	{"modernc.org/sqlite", []string{"rotation/journal"}, []string{"rotation/journal", "cmd/handover", "internal/e2e"}},
 	{"pgregory.net/rapid", nil, nil},
