@@ -83,15 +83,16 @@ const (
 // layers is the drawing of design.md, "Packages". A package that isn't here is
 // refused until somebody has thought about its place.
 var layers = []layer{
-	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/filewatch", "agent/pace", "agent/plan", "agent/report",
+	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/pace", "agent/plan", "agent/report",
 		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
-	{"agent", []string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
+	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
 		"the agent composes its parts and gets its drivers from the declaration"},
 	{"agent/config", []string{"backends", "backends/payload", "backends/secret", "rotation"},
 		"drivers give their options' types through the Registry: config knows none of them, and works without a network"},
 	{"agent/control", []string{"agent/report", "rotation"}, partWhy},
+	{"agent/doctor", []string{"backends", "rotation"}, partWhy},
 	{"agent/filewatch", nil, "it watches any file"},
 	{"agent/metrics", []string{"agent/report", "rotation"}, partWhy},
 	{"agent/pace", nil, "a clock knows nothing of what it times"},
