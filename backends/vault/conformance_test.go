@@ -47,6 +47,24 @@ func TestConformance(t *testing.T) {
 		Hanging: func(t *testing.T) backends.Backend {
 			return openLogging(t, withToken(t, hanging(t), mount, token), t.Output())
 		},
+		Throttled: func(t *testing.T) backends.Backend {
+			return openLogging(t, withToken(t, busy(t), mount, token), t.Output())
+		},
+		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+			custom := func(t *testing.T) map[string]any {
+				data, _ := v.Do(t, http.MethodGet, mount+"/metadata/"+ref.Path, nil)["data"].(map[string]any)
+				all, _ := data["custom_metadata"].(map[string]any)
+				return all
+			}
+			all := custom(t)
+			all["team"] = "data"
+			v.Do(t, http.MethodPost, mount+"/metadata/"+ref.Path, map[string]any{"custom_metadata": all})
+			return func(t *testing.T) bool { return custom(t)["team"] == "data" }
+		},
+		Names: func(t *testing.T) []string {
+			name := realtest.Name(t)
+			return []string{name, name + "/_.@:=,~+-", "..." + name, name + strings.Repeat("n", 512-len(name))}
+		},
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(token), secret.New(denied)},
 	})
@@ -79,6 +97,16 @@ func losingAnswers(t *testing.T, to, mount string) string {
 		_ = forward().Body.Close()
 		panic(http.ErrAbortHandler)
 	}})
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// busy is a server whose quota is used up.
+func busy(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
 	t.Cleanup(s.Close)
 	return s.URL
 }
