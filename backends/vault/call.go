@@ -96,9 +96,10 @@ func (b *backend) session(ctx context.Context, spent *session) (*session, error)
 func (b *backend) exchange(ctx context.Context, ses *session, req request) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
 	defer cancel()
+	ctx, reached := track(ctx)
 	r, err := send(ctx, ses.client, req)
 	if err != nil {
-		v := lost(err, req.changes, mayHaveArrived(err))
+		v := lost(err, req.changes, reached.Load())
 		v.err = secret.Redact(v.err, ses.token)
 		return reply{}, v
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,16 +28,6 @@ type transport struct {
 	closing context.Context
 	end     context.CancelFunc
 }
-
-// transportError is a request without an answer.
-type transportError struct {
-	// reached: a connection stood, so the server may have acted.
-	reached bool
-	err     error
-}
-
-func (e *transportError) Error() string { return e.err.Error() }
-func (e *transportError) Unwrap() error { return e.err }
 
 func newTransport(o Options) (*transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.TLSServerName}
@@ -70,7 +59,7 @@ func newTransport(o Options) (*transport, error) {
 // RoundTrip implements http.RoundTripper. The answer comes with its whole body
 // read, so what breaks off on the way fails here.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	var reached atomic.Bool
+	reached := reachedIn(req.Context())
 	ctx, cancel := context.WithCancel(req.Context())
 	defer cancel()
 	defer context.AfterFunc(t.closing, cancel)()
@@ -79,7 +68,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return nil, &transportError{reached: reached.Load(), err: err}
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -87,7 +76,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errTooLarge
 	}
 	if err != nil {
-		return nil, &transportError{reached: true, err: err}
+		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
@@ -99,10 +88,19 @@ func (t *transport) close() {
 	t.base.CloseIdleConnections()
 }
 
-// mayHaveArrived reports whether the server may have acted on a request that
-// failed with err. What did not come from the transport was refused before it
-// left.
-func mayHaveArrived(err error) bool {
-	var e *transportError
-	return errors.As(err, &e) && e.reached
+// reachedKey is where a context keeps what track tells.
+type reachedKey struct{}
+
+// track lets the transport tell whether a connection stood for a request with
+// this context: the SDK drops the transport's error when a context ends.
+func track(ctx context.Context) (context.Context, *atomic.Bool) {
+	reached := &atomic.Bool{}
+	return context.WithValue(ctx, reachedKey{}, reached), reached
+}
+
+func reachedIn(ctx context.Context) *atomic.Bool {
+	if reached, ok := ctx.Value(reachedKey{}).(*atomic.Bool); ok {
+		return reached
+	}
+	return &atomic.Bool{}
 }
