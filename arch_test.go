@@ -125,11 +125,13 @@ var layers = []layer{
 	{"backends/wire", nil, "how a store on a network is reached; what its answers mean, a driver says"},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
+	{"backends/backendtest/wiretest", []string{"backends", "backends/secret", "internal/toxic"}, "the suite runs on every driver with a network, and favours none"},
 	{"internal/confined", nil, "it runs any program under a unit's limits"},
 	{"internal/e2e", nil, "it runs the program as its users do, from outside"},
 	{"internal/outside", []string{"internal/realtest"}, "it looks at the program as its users do, with none of its code"},
 	{"internal/realtest", nil, "it starts servers and knows nothing of who asks them"},
-	{"internal/soak", []string{"internal/outside", "internal/realtest"}, "it runs the program under faults, from outside"},
+	{"internal/soak", []string{"internal/outside", "internal/realtest", "internal/toxic"}, "it runs the program under faults, from outside"},
+	{"internal/toxic", nil, "a network knows nothing of who speaks over it"},
 }
 
 // crossings returns the imports that layers doesn't allow.
@@ -169,8 +171,8 @@ var bans = []ban{
 	{[]string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
 		[]string{"agent"}, "imports never run upward"},
 	{[]string{"cmd/handover"},
-		[]string{"testing", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
-			"internal/e2e", "internal/outside", "internal/realtest"},
+		[]string{"testing", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "backends/backendtest/wiretest",
+			"rotation/rotationtest", "rotation/rotationtest/…", "internal/e2e", "internal/outside", "internal/realtest", "internal/toxic"},
 		"the program contains nothing that tests are made of"},
 	{[]string{"qualytics", "qualytics/sim", "backends/…", "rotation"}, []string{"gopkg.in/yaml.v3"},
 		"YAML is how the declaration is written, and nothing else's matter"},
@@ -203,9 +205,10 @@ func banned(units map[string]unit) []string {
 }
 
 // testOnly are the packages that only tests and each other may import.
-var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
+var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/backendtest/wiretest",
+	"backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
 	"rotation/rotationtest/mutants",
-	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak"}
+	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak", "internal/toxic"}
 
 // leaked returns the imports of test packages by code.
 func leaked(units map[string]unit) []string {
