@@ -76,15 +76,15 @@ type layer struct {
 }
 
 const (
-	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target"
+	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target, and on the network in wire"
 	partWhy   = "a part of the agent knows what it reports or serves, and never the agent: agent alone composes its parts"
 )
 
 // layers is the drawing of design.md, "Packages". A package that isn't here is
 // refused until somebody has thought about its place.
 var layers = []layer{
-	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/pace", "agent/plan", "agent/report",
-		"backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
+	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/filewatch", "agent/pace", "agent/plan", "agent/report",
+		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
 	{"agent", []string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
@@ -92,10 +92,12 @@ var layers = []layer{
 	{"agent/config", []string{"backends", "backends/payload", "backends/secret", "rotation"},
 		"drivers give their options' types through the Registry: config knows none of them, and works without a network"},
 	{"agent/control", []string{"agent/report", "rotation"}, partWhy},
+	{"agent/filewatch", nil, "it watches any file"},
 	{"agent/metrics", []string{"agent/report", "rotation"}, partWhy},
 	{"agent/pace", nil, "a clock knows nothing of what it times"},
 	{"agent/plan", []string{"backends", "backends/secret", "rotation"}, partWhy},
 	{"agent/report", []string{"backends", "rotation"}, partWhy},
+	{"agent/systemd", nil, "it tells systemd what it is told"},
 	{"agent/web", []string{"agent/report", "rotation"}, partWhy},
 	{"rotation", []string{"backends", "backends/secret"},
 		"the core owns the interfaces that it consumes: no driver, journal or client below it"},
@@ -113,15 +115,17 @@ var layers = []layer{
 	{"backends/payload", []string{"backends", "backends/secret"}, "a format knows shapes, not stores"},
 	{"backends/all", []string{"backends", "backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/vault"},
 		"the one visible list of drivers"},
-	{"backends/awssecrets", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/azurekeyvault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/awssecrets", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/azurekeyvault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/azurekeyvault/vaulttest", nil, "a stand-in for Key Vault knows nothing of who asks it"},
 	{"backends/file", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/mem", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/vault", []string{"backends", "backends/secret"}, driverWhy},
-	{"examples/driver", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/vault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/wire", nil, "how a store on a network is reached; what its answers mean, a driver says"},
+	{"examples/driver", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
+	{"internal/confined", nil, "it runs any program under a unit's limits"},
 	{"internal/e2e", nil, "it runs the program as its users do, from outside"},
 	{"internal/outside", []string{"internal/realtest"}, "it looks at the program as its users do, with none of its code"},
 	{"internal/realtest", nil, "it starts servers and knows nothing of who asks them"},

@@ -71,6 +71,8 @@ type Agent struct {
 	unread map[string]map[string]rotation.TargetSeen
 	wanted []string // slots that the loop is to look at
 	reload bool     // the loop is to take declared anew
+	// pulses are closed by the loop's next turn.
+	pulses []chan struct{}
 
 	reloading chan struct{} // holds one token: whoever put it reloads
 	closed    atomic.Bool

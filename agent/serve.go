@@ -80,6 +80,25 @@ func (a *Agent) serve(ctx context.Context, listener net.Listener, handler http.H
 // Alive says why the process has to be started anew; nil when it needn't.
 func (a *Agent) Alive() error { return a.failure() }
 
+// Pulse returns nil once the loop that runs the passes has turned, and the
+// error of ctx when it didn't in time. Run must have been called.
+func (a *Agent) Pulse(ctx context.Context) error {
+	if err := a.failure(); err != nil {
+		return err
+	}
+	felt := make(chan struct{})
+	a.mu.Lock()
+	a.pulses = append(a.pulses, felt)
+	a.mu.Unlock()
+	a.wake()
+	select {
+	case <-felt:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Ready says why the agent doesn't do its work yet, or any more; nil when it
 // does.
 func (a *Agent) Ready() error {

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // answer is what a call that succeeded brought.
@@ -33,18 +31,21 @@ func (b *backend) call(ctx context.Context, method string, ref backends.Ref, hea
 	if ctx.Err() != nil {
 		return answer{}, fail(op, ref, backends.ErrUnavailable, ctx.Err())
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	ctx, flight := wire.Track(ctx)
 	request, err := b.request(ctx, method, ref, header, payload)
 	if err != nil {
 		return answer{}, fail(op, ref, backends.ErrUnavailable, err)
 	}
-	response, err := b.client.Do(request)
+	response, err := b.wire.Client().Do(request)
 	if err != nil {
-		return answer{}, fail(op, ref, unreached(method, err), err)
+		return answer{}, fail(op, ref, unanswered(method, flight, err), wire.Cause(err, "url"))
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxPayload+1))
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return answer{}, fail(op, ref, unreached(method, err), err)
+		return answer{}, fail(op, ref, unanswered(method, flight, err), wire.Cause(err, "url"))
 	}
 	return judge(method, ref, response, string(text))
 }
@@ -66,12 +67,14 @@ func (b *backend) request(ctx context.Context, method string, ref backends.Ref, 
 	return request, err
 }
 
-// unreached is the kind of a call without a whole answer. A write may have
-// taken place, unless there was no connection.
-func unreached(method string, err error) error {
-	var dial *net.OpError
-	if method == http.MethodPut && !(errors.As(err, &dial) && dial.Op == "dial") {
+// unanswered is the kind of a call without a whole answer. A write that was
+// given a connection may have taken place.
+func unanswered(method string, flight *wire.Flight, err error) error {
+	switch {
+	case method == http.MethodPut && flight.Arrived():
 		return backends.ErrUnknownOutcome
+	case errors.Is(err, wire.ErrTooLarge):
+		return backends.ErrInvalid
 	}
 	return backends.ErrUnavailable
 }
@@ -106,8 +109,7 @@ func judge(method string, ref backends.Ref, response *http.Response, text string
 		e := fail(op, ref, v.kind, cause)
 		switch {
 		case status == http.StatusTooManyRequests:
-			seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // else it is unsaid
-			e.RetryAfter = time.Duration(seconds) * time.Second
+			e.RetryAfter = wire.RetryAfter(response.Header)
 		case status >= http.StatusInternalServerError && method == http.MethodPut:
 			e.Kind = backends.ErrUnknownOutcome
 		}
@@ -119,8 +121,6 @@ func judge(method string, ref backends.Ref, response *http.Response, text string
 		return answer{}, nil
 	case !strong:
 		return answer{}, fail(op, ref, backends.ErrInvalid, errors.New("the server gives no strong ETag: nothing tells its values apart"))
-	case len(text) > maxPayload:
-		return answer{}, fail(op, ref, backends.ErrInvalid, fmt.Errorf("the value has more than %d bytes: it is not the agent's", maxPayload))
 	case text == "" && method == http.MethodGet: // an empty value is nothing, and can be replaced
 		return answer{version: backends.Version(etag)}, fail(op, ref, backends.ErrNotFound, nil)
 	}

@@ -9,34 +9,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // Options are one declared server.
 type Options struct {
 	URL     string        `yaml:"url" required:"true" doc:"the folder's URL; plain http only to this machine"`
 	Token   secret.Source `yaml:"token" doc:"where the bearer token for the server stands; none when left out"`
+	CAFile  string        `yaml:"ca_file" path:"true" doc:"a PEM file with the certificates to trust instead of the system's"`
 	Timeout time.Duration `yaml:"timeout" default:"10s" doc:"the longest wait for one answer"`
 }
 
 // Validate says what the tags can't.
 func (o *Options) Validate() error {
-	u, err := url.Parse(o.URL)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("url is not like https://store.example/tokens; write scheme, host and path alone")
-	case u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()):
-		return nil
-	}
-	return errors.New("url must begin with https://: everybody on the way could read the tokens")
+	return wire.CheckURL("url", o.URL, "https://store.example/tokens")
 }
 
 // maxPayload bounds what is written, and what is read of an answer.
@@ -69,9 +62,10 @@ func Driver() backends.Driver {
 
 // backend is one server.
 type backend struct {
-	base   string
-	token  secret.Source
-	client *http.Client
+	base    string
+	token   secret.Source
+	timeout time.Duration
+	wire    *wire.Transport
 }
 
 // open asks nobody: what can't be reached is told by the first use.
@@ -83,12 +77,11 @@ func open(_ context.Context, env backends.Env, options any) (backends.Backend, e
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
-	return &backend{base: strings.TrimRight(o.URL, "/"), token: o.Token, client: &http.Client{
-		Transport:     transport,
-		Timeout:       o.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	transport, err := wire.New(wire.Options{CAFile: o.CAFile, Timeout: o.Timeout, MaxBody: maxPayload})
+	if err != nil {
+		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
+	}
+	return &backend{base: strings.TrimRight(o.URL, "/"), token: o.Token, timeout: o.Timeout, wire: transport}, nil
 }
 
 // Properties implements backends.Backend.
@@ -96,7 +89,7 @@ func (b *backend) Properties() backends.Properties { return properties }
 
 // Close implements backends.Backend.
 func (b *backend) Close() error {
-	b.client.CloseIdleConnections()
+	b.wire.Close()
 	return nil
 }
 

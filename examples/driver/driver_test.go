@@ -205,6 +205,17 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// TestHugeIsNotOurs: no more of it is read than could be the agent's.
+func TestHugeIsNotOurs(t *testing.T) {
+	s := newShelf()
+	s.set("/a", strings.Repeat("x", 1<<20+1))
+	b := openAt(t, serve(t, s), bearer)
+	_, _, err := b.Get(t.Context(), backends.Ref{Backend: "shelf", Path: "a"}, backends.Current)
+	if !errors.Is(err, backends.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
 // TestEmptyIsNothing: and its version is what a Put has to expect.
 func TestEmptyIsNothing(t *testing.T) {
 	s := newShelf()
@@ -238,7 +249,7 @@ accounts:
 	}
 	for _, test := range []struct{ url, path, want string }{
 		{"https://store.example/tokens/", "loader/token", ""},
-		{"http://store.example/tokens", "loader/token", "agent.yaml:4:42: url must begin with https://"},
+		{"http://store.example/tokens", "loader/token", "agent.yaml:4:42: url is plain http to another machine"},
 		{"https://store.example/tokens", "../token", "agent.yaml:10:62: the path \"../token\" is not allowed"},
 	} {
 		text := strings.NewReplacer("URL", test.url, "PATH", test.path).Replace(declaration)
