@@ -38,7 +38,7 @@ func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Eve
 			j.life.agent.committed(j.Journal, stored)
 		}
 		if err == nil && rec.Intent != nil {
-			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
+			j.life.agent.w.check.intended(j.life.agent, *rec.Intent)
 		}
 		return err
 	})
@@ -129,13 +129,22 @@ func (s store) write(ctx context.Context, op string, ref backends.Ref, serves bo
 		if s.life.agent.w.lying {
 			return nil
 		}
-		return do(context.WithoutCancel(ctx))
+		before := s.shop.store.Peek(ref.Path)
+		err := do(context.WithoutCancel(ctx))
+		if err == nil && serves && (op != "stage" || before.IsZero()) {
+			s.life.agent.w.check.wrote(s, ref, before)
+		}
+		return err
 	})
 }
 
 // Put writes.
 func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
-	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error { v, err = s.next.Put(ctx, ref, item, prev); return err })
+	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = s.next.Put(ctx, ref, item, prev)
+		return err
+	})
 	return v, err
 }
 
@@ -143,13 +152,19 @@ func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, pr
 func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
 	err = s.perform(ctx, get, "get", ref, false, func() error {
 		item, v, err = s.next.Get(ctx, ref, at)
-		if at == backends.Current {
+		if at == backends.Current && (err == nil || errors.Is(err, backends.ErrNotFound)) {
 			s.life.looked[ref.String()] = s.life.agent.w.moment()
 			s.life.agent.w.check.sawServed(s.life.agent, ref)
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, backends.ErrNotFound) {
+	failed := err != nil && !errors.Is(err, backends.ErrNotFound)
+	if at == backends.Current {
+		s.life.agent.w.mu.Lock()
+		s.life.unread[ref.String()] = failed
+		s.life.agent.w.mu.Unlock()
+	}
+	if failed {
 		return backends.Item{}, "", err
 	}
 	return item, v, err
@@ -167,9 +182,14 @@ func (s staging) stager() backends.Stager {
 	return stager
 }
 
-// PutPending writes beside the current value.
+// PutPending writes beside the current value. Where there is none, some stores
+// make it current.
 func (s staging) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
-	err = s.write(ctx, "stage", ref, false, func(ctx context.Context) error { v, err = s.stager().PutPending(ctx, ref, item); return err })
+	err = s.write(ctx, "stage", ref, s.shop.kind.FirstIsCurrent, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = s.stager().PutPending(ctx, ref, item)
+		return err
+	})
 	return v, err
 }
 
