@@ -48,18 +48,26 @@ func LikeVault() Options {
 func LikeAWS() Options {
 	return Options{
 		CompareAndSet: true, Versions: true, Metadata: true,
-		Staging: true, Describing: true, MaxPayload: 64 << 10,
+		Staging: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
 	}
 }
 
 // LikeAzure plays Azure Key Vault: versions and tags, no compare-and-set, 25 KB.
 func LikeAzure() Options {
-	return Options{Versions: true, Metadata: true, MaxPayload: 25_000}
+	return Options{Versions: true, Metadata: true, Checking: true, MaxPayload: 25_000}
 }
 
 // LikeFile plays package file with single files.
 func LikeFile() Options {
 	return Options{Metadata: true, Checking: true, MaxPayload: 1 << 20}
+}
+
+// Like is what plays each driver of backends/all with its options left out, by
+// its type. A test there holds the two together.
+func Like() map[string]Options {
+	return map[string]Options{
+		"vault": LikeVault(), "aws-secrets-manager": LikeAWS(), "azure-key-vault": LikeAzure(), "file": LikeFile(),
+	}
 }
 
 const maxPath = 512
