@@ -113,8 +113,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	}
 	now := w.e.issuer.Now()
 	w.mu.Lock()
-	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
-	w.mem.checked[a.Target] = now
+	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
 }

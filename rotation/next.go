@@ -141,11 +141,13 @@ func (n *pass) held() bool {
 }
 
 func (n *pass) look(a Action) {
-	switch a.(type) {
+	switch a := a.(type) {
 	case Prove, ProveOther:
 		if n.held() {
 			return
 		}
+	case Read: // it tells all that a glance would
+		n.looks = slices.DeleteFunc(n.looks, func(b Action) bool { return b == Glance(a) })
 	}
 	if !slices.Contains(n.looks, a) {
 		n.looks = append(n.looks, a)

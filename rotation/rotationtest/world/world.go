@@ -7,6 +7,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -149,6 +150,17 @@ const path = "connections/qualytics"
 // volatile is a store that a restart of its machine empties.
 var volatile = mem.Options{Metadata: true, Checking: true, Volatile: true}
 
+// kinds are the stores of every driver, as they describe themselves, and one
+// more that forgets.
+func kinds() []mem.Options {
+	var all []mem.Options
+	like := mem.Like()
+	for _, driver := range slices.Sorted(maps.Keys(like)) {
+		all = append(all, like[driver])
+	}
+	return append(all, volatile)
+}
+
 // New builds the world of a seed, in the bubble in which it will run.
 func New(seed uint64, o Options) (*World, error) {
 	w := &World{Seed: seed, only: o.Only, dice: newDice(seed), api: rotationtest.NewAPI(), began: time.Now(),
@@ -167,7 +179,7 @@ func New(seed uint64, o Options) (*World, error) {
 	r := w.dice.next("stores")
 	w.operated = r.IntN(2) == 0
 	block := r.IntN(4) == 0
-	kinds := []mem.Options{mem.LikeVault(), mem.LikeAWS(), mem.LikeAzure(), mem.LikeFile(), volatile}
+	kinds := kinds()
 	formats := []string{"json", "token", "bearer", "dotenv", "airflow-connection", "template"}
 	for i := range 1 + r.IntN(3) {
 		spec := payload.Spec{Format: formats[r.IntN(len(formats))]}
