@@ -110,17 +110,17 @@ func (w *World) take(a act) error {
 	return err
 }
 
-// draw says what befalls an act; "" is nothing. What else of it is left to chance
-// comes from r.
+// draw says what befalls an act; "" is nothing. What else of a fault is left to
+// chance comes from r.
 func (w *World) draw(a *agent, do act) (f Fault, r *rand.Rand) {
-	name := a.name + " " + do.name
-	r, n := w.dice.draw(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.Result.Acts++
 	if w.calmed {
-		return "", r
+		return "", nil
 	}
+	name := a.name + " " + do.name
+	r, n := w.dice.draw(name)
 	state := a.stateOf(do.slot)
 	w.acts[do.class][state]++
 	if r.Float64() >= chanceOf(do.class, state) {

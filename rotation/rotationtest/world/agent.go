@@ -27,6 +27,7 @@ type agent struct {
 	wrong   time.Duration    // the local clock, beside the API's
 	retired bool             // it is never started again
 	states  map[string]rotation.SlotState
+	records map[string]rotation.Record // what the journal is known to have
 	current *life
 }
 
@@ -43,6 +44,9 @@ type life struct {
 	looked map[string]moment
 	proved map[int64]moment
 	loaded moment // when it last read the declaration
+	// slots is the declaration of that edition, as this process runs it.
+	slots   []rotation.Declared
+	edition int
 	// late: the process was held up between its last look and this act.
 	late bool
 }
@@ -57,6 +61,7 @@ func (w *World) newAgent(name string, disk Disk) (*agent, error) {
 
 // open takes hold of the disk, as the next process.
 func (a *agent) open() (err error) {
+	a.records = map[string]rotation.Record{}
 	a.journal, err = a.disk.Open()
 	if err != nil {
 		return fmt.Errorf("journal of agent %s: %w", a.name, err)
@@ -64,13 +69,25 @@ func (a *agent) open() (err error) {
 	return nil
 }
 
-// record is what the journal has of a slot; the zero Record for nothing.
+// record is what the journal has of a slot; the zero Record for nothing. It is
+// not to be changed.
 func (a *agent) record(slot string) rotation.Record {
+	if rec, known := a.records[slot]; known {
+		return rec
+	}
 	rec, err := a.journal.Slot(context.Background(), slot)
 	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
 		a.w.check.breach("the journal can't be read: %v", err)
 	}
+	a.records[slot] = rec
 	return rec
+}
+
+// committed takes note of what a journal took, if it is still this agent's.
+func (a *agent) committed(to rotation.Journal, rec rotation.Record) {
+	if to == a.journal {
+		a.records[rec.Slot] = rec
+	}
 }
 
 // start begins a new process on the journal as it is now.

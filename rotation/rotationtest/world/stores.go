@@ -35,6 +35,9 @@ func (j journal) commit(ctx context.Context, name, slot string, do func() error)
 func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Event) (stored rotation.Record, err error) {
 	err = j.commit(ctx, rec.Slot+" "+string(e.Act), rec.Slot, func() error {
 		stored, err = j.Journal.Commit(ctx, rec, e)
+		if err == nil {
+			j.life.agent.committed(j.Journal, stored)
+		}
 		if err == nil && rec.Intent != nil {
 			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
 		}
