@@ -27,8 +27,10 @@ type agent struct {
 	wrong   time.Duration    // the local clock, beside the API's
 	retired bool             // it is never started again
 	states  map[string]rotation.SlotState
-	records map[string]rotation.Record // what the journal is known to have
 	current *life
+	// records and account are what the journal is known to have.
+	records map[string]rotation.Record
+	account *rotation.AccountRecord
 }
 
 // life is one process. What it started dies with it.
@@ -61,7 +63,7 @@ func (w *World) newAgent(name string, disk Disk) (*agent, error) {
 
 // open takes hold of the disk, as the next process.
 func (a *agent) open() (err error) {
-	a.records = map[string]rotation.Record{}
+	a.records, a.account = map[string]rotation.Record{}, nil
 	a.journal, err = a.disk.Open()
 	if err != nil {
 		return fmt.Errorf("journal of agent %s: %w", a.name, err)
@@ -83,10 +85,30 @@ func (a *agent) record(slot string) rotation.Record {
 	return rec
 }
 
+// accountRecord is record for the account.
+func (a *agent) accountRecord() rotation.AccountRecord {
+	if a.account != nil {
+		return *a.account
+	}
+	rec, err := a.journal.Account(context.Background(), rotation.AccountID(accountName))
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
+		a.w.check.breach("the journal can't be read: %v", err)
+	}
+	a.account = &rec
+	return rec
+}
+
 // committed takes note of what a journal took, if it is still this agent's.
 func (a *agent) committed(to rotation.Journal, rec rotation.Record) {
 	if to == a.journal {
 		a.records[rec.Slot] = rec
+	}
+}
+
+// committedAccount is committed for the account.
+func (a *agent) committedAccount(to rotation.Journal, rec rotation.AccountRecord) {
+	if to == a.journal {
+		a.account = &rec
 	}
 }
 

@@ -2,8 +2,8 @@ package world
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -353,11 +353,7 @@ func (c *checker) owner(label string) (rotation.Declared, bool) {
 
 // stateOf is the slot's state as an agent's journal has it.
 func (c *checker) stateOf(a *agent, pol rotation.Policy) rotation.SlotState {
-	account, err := a.journal.Account(context.Background(), pol.AccountID)
-	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
-		c.breach("the journal can't be read: %v", err)
-	}
-	s := rotation.Describe(a.record(pol.Slot), account, pol)
+	s := rotation.Describe(a.record(pol.Slot), a.accountRecord(), pol)
 	if s.State == rotation.SlotCurrent && len(s.Retired) > 0 {
 		return retiring
 	}
@@ -433,6 +429,11 @@ func (c *checker) silent(a *agent) {
 	if err != nil {
 		c.breach("the journal can't be searched: %v", err)
 	}
+	size := len(written)
+	for _, line := range c.story {
+		size += len(line) + 1
+	}
+	written = slices.Grow(written, size-len(written))
 	for _, line := range c.story {
 		written = append(append(written, line...), '\n')
 	}
