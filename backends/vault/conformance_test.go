@@ -42,6 +42,10 @@ func harness(t *testing.T, v *realtest.VaultServer, mount string, version int) b
 	if version == 1 {
 		values = mount + "/"
 	}
+	without := map[string]string{}
+	if version == 1 {
+		without["OthersMetadataSurvives"] = "KV version 1 keeps nothing beside a value"
+	}
 	open := func(t *testing.T, address, token string) backends.Backend {
 		o := withToken(t, address, mount, token)
 		o.KVVersion = version
@@ -62,8 +66,30 @@ func harness(t *testing.T, v *realtest.VaultServer, mount string, version int) b
 		Unreachable: func(t *testing.T) backends.Backend { return open(t, nobody(t), token) },
 		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, losingAnswers(t, v.Addr, values), token) },
 		Hanging:     func(t *testing.T) backends.Backend { return open(t, hanging(t), token) },
-		Escapes:     escapes,
-		Secrets:     []secret.Value{secret.New(token), secret.New(denied)},
+		Throttled:   func(t *testing.T) backends.Backend { return open(t, busy(t), token) },
+		Annotate:    annotate(v, mount),
+		Without:     without,
+		Names: func(t *testing.T) []string {
+			name := "connections/" + realtest.Name(t)
+			return []string{name, name + "/_.@:=,~+-", "connections/..." + name, name + strings.Repeat("n", 512-len(name))}
+		},
+		Escapes: escapes,
+		Secrets: []secret.Value{secret.New(token), secret.New(denied)},
+	}
+}
+
+// annotate lets another hand keep a word beside a value of KV version 2.
+func annotate(v *realtest.VaultServer, mount string) func(*testing.T, backends.Ref) func(*testing.T) bool {
+	return func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+		custom := func(t *testing.T) map[string]any {
+			data, _ := v.Do(t, http.MethodGet, mount+"/metadata/"+ref.Path, nil)["data"].(map[string]any)
+			all, _ := data["custom_metadata"].(map[string]any)
+			return all
+		}
+		all := custom(t)
+		all["team"] = "data"
+		v.Do(t, http.MethodPost, mount+"/metadata/"+ref.Path, map[string]any{"custom_metadata": all})
+		return func(t *testing.T) bool { return custom(t)["team"] == "data" }
 	}
 }
 
@@ -131,6 +157,16 @@ func losingAnswers(t *testing.T, to, values string) string {
 		_ = forward().Body.Close()
 		panic(http.ErrAbortHandler)
 	}})
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// busy is a server whose quota is used up.
+func busy(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
 	t.Cleanup(s.Close)
 	return s.URL
 }
