@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -135,6 +136,7 @@ func (b *backend) create(ctx context.Context, ref backends.Ref, item backends.It
 	case aws.ToString(out.VersionId) == "":
 		return "", verdict{kind: backends.ErrUnknownOutcome, err: errors.New("the answer names no version")}
 	}
+	b.puts.begin(ref.Path, []time.Time{time.Now()})
 	return *out.VersionId, nil
 }
 
@@ -170,9 +172,8 @@ func (b *backend) stage(ctx context.Context, ref backends.Ref, s state, item bac
 	if s.labelled(id) {
 		return id, b.move(ctx, ref, labelPending, id, s.at[labelPending])
 	}
-	if wait := b.puts.take(ref.Path); wait > 0 {
-		return "", verdict{kind: backends.ErrThrottled, wait: wait, err: errors.New(
-			"too many new values for one secret, of which AWS takes one in ten minutes: look for somebody else who writes it")}
+	if err := b.allow(ctx, ref.Path, s); err != nil {
+		return "", err
 	}
 	out, err := change(ctx, b, "PutSecretValue", b.client.PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId:           aws.String(ref.Path),
