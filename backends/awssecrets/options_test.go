@@ -45,6 +45,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"kms_key must be":                {KMSKey: "my key"},
 		"kms_key must be the key's ARN":  {KMSKey: "arn:aws:s3:::bucket"},
 		"description must":               {Description: strings.Repeat("a", 2049)},
+		"cert_file and key_file":         {CertFile: "client.pem"},
 		"endpoint must be a URL":         {Endpoint: "vpce.example"},
 		"endpoint must end":              {Endpoint: "https://user@vpce.example"},
 		"endpoint is plain http":         {Endpoint: "http://vpce.example"},

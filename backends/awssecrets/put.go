@@ -128,6 +128,8 @@ func (b *backend) create(ctx context.Context, ref backends.Ref, item backends.It
 	out, err := change(ctx, b, "CreateSecret", b.client.CreateSecret, in)
 	var v verdict
 	switch {
+	case errors.As(err, &v) && errors.Is(v.kind, backends.ErrNotFound): // no secret can be meant
+		return "", invalid("AWS answered %s to CreateSecret: it knows no such KMS key: check kms_key", v.code)
 	case errors.As(err, &v) && errors.Is(v.kind, backends.ErrInvalid) && v.code == "InvalidRequestException":
 		// It was described as missing a moment ago: AWS deletes in its own time.
 		return "", verdict{kind: backends.ErrUnavailable, err: errors.New("a secret of this name is still being deleted")}
