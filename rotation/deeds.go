@@ -88,7 +88,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	g := *w.rec.current()
 	value, prev := w.mem.values[g.Number], w.obs.Targets[a.Target].Reading.Version
 	w.mu.Unlock()
-	target := w.byKey[a.Target]
+	target := w.target(a.Target)
 	payload, err := target.Payload(w.token(&g, value))
 	if err != nil {
 		w.deliverFailed(ctx, a.Target, err)

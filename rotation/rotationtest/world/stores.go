@@ -25,9 +25,8 @@ func (j journal) commit(ctx context.Context, name, slot string, do func() error)
 	if full {
 		return errDisk
 	}
-	failed := func() error { return errDisk }
-	_, err := j.life.perform(ctx, act{class: commit, name: "commit " + name, slot: slot, do: do, unreached: failed, unsure: failed,
-		throttled: func(time.Duration) error { return errDisk }, cause: cause{what: "commit"}})
+	_, err := j.life.perform(ctx, act{class: commit, name: "commit " + name, slot: slot, do: do, cause: cause{what: "commit"},
+		fails: func(failure, time.Duration) error { return errDisk }})
 	return err
 }
 
@@ -35,6 +34,9 @@ func (j journal) commit(ctx context.Context, name, slot string, do func() error)
 func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Event) (stored rotation.Record, err error) {
 	err = j.commit(ctx, rec.Slot+" "+string(e.Act), rec.Slot, func() error {
 		stored, err = j.Journal.Commit(ctx, rec, e)
+		if err == nil {
+			j.life.agent.committed(j.Journal, stored)
+		}
 		if err == nil && rec.Intent != nil {
 			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
 		}
@@ -48,7 +50,13 @@ func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Eve
 
 // CommitAccount stores an account's record.
 func (j journal) CommitAccount(ctx context.Context, rec rotation.AccountRecord, e rotation.Event) (stored rotation.AccountRecord, err error) {
-	err = j.commit(ctx, rec.ID+" "+string(e.Act), "", func() error { stored, err = j.Journal.CommitAccount(ctx, rec, e); return err })
+	err = j.commit(ctx, rec.ID+" "+string(e.Act), "", func() error {
+		stored, err = j.Journal.CommitAccount(ctx, rec, e)
+		if err == nil {
+			j.life.agent.committedAccount(j.Journal, stored)
+		}
+		return err
+	})
 	if err != nil {
 		return rec, err
 	}
@@ -84,31 +92,33 @@ func (l *life) access(s *shop, slot string) backends.Backend {
 // perform does one act on the store. serves: it can change what is read there.
 func (s store) perform(ctx context.Context, class class, op string, ref backends.Ref, serves bool, do func() error) error {
 	w := s.life.agent.w
-	fail := func(kind error) func() error {
-		return func() error { return &backends.Error{Op: op, Ref: ref, Kind: kind} }
+	fails := func(why failure, wait time.Duration) error {
+		e := &backends.Error{Op: op, Ref: ref, Kind: backends.ErrUnavailable, RetryAfter: wait}
+		switch {
+		case why == refused:
+			e.Kind = backends.ErrDenied
+		case why == throttled:
+			e.Kind = backends.ErrThrottled
+		case why == unsure && class != get:
+			e.Kind = backends.ErrUnknownOutcome
+		}
+		return e
 	}
 	w.mu.Lock()
 	down, denied := time.Now().Before(s.shop.down), time.Now().Before(s.shop.denied)
 	w.mu.Unlock()
 	switch {
 	case down:
-		return fail(backends.ErrUnavailable)()
+		return fails(unreached, 0)
 	case denied && class == put:
-		return fail(backends.ErrDenied)()
+		return fails(refused, 0)
 	}
-	unsure := fail(backends.ErrUnknownOutcome)
-	if class == get {
-		unsure = fail(backends.ErrUnavailable)
-	}
+	place := ref.String()
 	by := cause{what: op}
 	if serves {
-		by.target = ref.String()
+		by.target = place
 	}
-	_, err := s.life.perform(ctx, act{class: class, name: op + " " + ref.String(), slot: s.slot, do: do,
-		unreached: fail(backends.ErrUnavailable), unsure: unsure, cause: by,
-		throttled: func(d time.Duration) error {
-			return &backends.Error{Op: op, Ref: ref, Kind: backends.ErrThrottled, RetryAfter: d}
-		}})
+	_, err := s.life.perform(ctx, act{class: class, name: op + " " + place, slot: s.slot, do: do, fails: fails, cause: by})
 	return err
 }
 

@@ -64,15 +64,16 @@ type World struct {
 	operated bool     // there is an operator
 	log      *written // nil: nothing is logged
 
-	mu     sync.Mutex // one act, or one hand, at a time
-	slots  []rotation.Declared
-	hands  []hand // held out, and not struck yet
-	calmed bool
-	acts   [classes]map[rotation.SlotState]int
-	agents []*agent
-	lists  []pastList
-	notYet map[int64]time.Time
-	outage time.Time // of the API, until
+	mu      sync.Mutex // one act, or one hand, at a time
+	slots   []rotation.Declared
+	edition int    // of slots
+	hands   []hand // held out, and not struck yet
+	calmed  bool
+	acts    [classes]map[rotation.SlotState]int
+	agents  []*agent
+	lists   []pastList
+	notYet  map[int64]time.Time
+	outage  time.Time // of the API, until
 	// troubled is when the last trouble so far is over.
 	troubled time.Time
 	number   int // of faults so far
@@ -185,6 +186,7 @@ func New(seed uint64, o Options) (*World, error) {
 		}
 		w.slots = append(w.slots, slot)
 	}
+	w.edition = 1
 	_, err := w.newAgent("first", o.Disk)
 	return w, err
 }
@@ -304,6 +306,9 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.loaded = w.moment()
+	if l.edition == w.edition {
+		return l.slots
+	}
 	all := slices.Clone(w.slots)
 	for i := range all {
 		all[i].Targets = slices.Clone(all[i].Targets)
@@ -313,6 +318,7 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 			all[i].Targets[j] = &copied
 		}
 	}
+	l.slots, l.edition = all, w.edition
 	return all
 }
 
