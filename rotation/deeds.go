@@ -89,7 +89,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	g := *w.rec.current()
 	value, prev := w.mem.values[g.Number], w.obs.Targets[a.Target].Reading.Version
 	w.mu.Unlock()
-	target := w.byKey[a.Target]
+	target := w.target(a.Target)
 	payload, err := target.Payload(w.token(&g, value))
 	if err != nil {
 		w.deliverFailed(ctx, a.Target, err)
@@ -113,8 +113,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	}
 	now := w.e.issuer.Now()
 	w.mu.Lock()
-	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
-	w.mem.checked[a.Target] = now
+	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
 }

@@ -28,6 +28,9 @@ type agent struct {
 	retired bool             // it is never started again
 	states  map[string]rotation.SlotState
 	current *life
+	// records and account are what the journal is known to have.
+	records map[string]rotation.Record
+	account *rotation.AccountRecord
 }
 
 // life is one process. What it started dies with it.
@@ -48,6 +51,9 @@ type life struct {
 	// unsure are the labels whose post had no answer, or none that says what
 	// became of it.
 	unsure map[string]bool
+	// slots is the declaration of that edition, as this process runs it.
+	slots   []rotation.Declared
+	edition int
 	// late: the process was held up between its last look and this act;
 	// landing: the act takes place after its caller had given up.
 	late, landing bool
@@ -63,6 +69,7 @@ func (w *World) newAgent(name string, disk Disk) (*agent, error) {
 
 // open takes hold of the disk, as the next process.
 func (a *agent) open() (err error) {
+	a.records, a.account = map[string]rotation.Record{}, nil
 	a.journal, err = a.disk.Open()
 	if err != nil {
 		return fmt.Errorf("journal of agent %s: %w", a.name, err)
@@ -70,13 +77,45 @@ func (a *agent) open() (err error) {
 	return nil
 }
 
-// record is what the journal has of a slot; the zero Record for nothing.
+// record is what the journal has of a slot; the zero Record for nothing. It is
+// not to be changed.
 func (a *agent) record(slot string) rotation.Record {
+	if rec, known := a.records[slot]; known {
+		return rec
+	}
 	rec, err := a.journal.Slot(context.Background(), slot)
 	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
 		a.w.check.breach("the journal can't be read: %v", err)
 	}
+	a.records[slot] = rec
 	return rec
+}
+
+// accountRecord is record for the account.
+func (a *agent) accountRecord() rotation.AccountRecord {
+	if a.account != nil {
+		return *a.account
+	}
+	rec, err := a.journal.Account(context.Background(), rotation.AccountID(accountName))
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
+		a.w.check.breach("the journal can't be read: %v", err)
+	}
+	a.account = &rec
+	return rec
+}
+
+// committed takes note of what a journal took, if it is still this agent's.
+func (a *agent) committed(to rotation.Journal, rec rotation.Record) {
+	if to == a.journal {
+		a.records[rec.Slot] = rec
+	}
+}
+
+// committedAccount is committed for the account.
+func (a *agent) committedAccount(to rotation.Journal, rec rotation.AccountRecord) {
+	if to == a.journal {
+		a.account = &rec
+	}
 }
 
 // process names the process that runs.

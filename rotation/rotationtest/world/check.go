@@ -2,9 +2,8 @@ package world
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -115,7 +114,8 @@ func (c *checker) init(w *World) {
 }
 
 func (w *World) note(format string, args ...any) {
-	w.check.story = append(w.check.story, time.Now().UTC().Format("02 15:04:05 ")+fmt.Sprintf(format, args...))
+	line := time.Now().UTC().AppendFormat(nil, "02 15:04:05 ")
+	w.check.story = append(w.check.story, string(fmt.Appendf(line, format, args...)))
 }
 
 func (c *checker) breach(format string, args ...any) {
@@ -172,9 +172,10 @@ func (c *checker) after(by cause) {
 	for _, d := range c.w.slots {
 		for i, t := range d.Targets {
 			c.count++
-			key := t.Key()
+			key := d.Policy.Targets[i].Key
 			token, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
-			c.healing(d, key, ok && c.works(token))
+			works := ok && c.works(token)
+			c.healing(d, key, works)
 			if !ok {
 				c.dead[key] = false
 				continue
@@ -183,11 +184,10 @@ func (c *checker) after(by cause) {
 			if by.target == key && by.life != nil && !by.late {
 				c.seen[sight{by.life.agent, token.ID}] = now
 			}
-			dead := !c.works(token)
-			if dead && !c.dead[key] {
+			if !works && !c.dead[key] {
 				c.blame(by, d, i, token)
 			}
-			c.dead[key] = dead
+			c.dead[key] = !works
 		}
 	}
 }
@@ -356,11 +356,7 @@ func (c *checker) owner(label string) (rotation.Declared, bool) {
 
 // stateOf is the slot's state as an agent's journal has it.
 func (c *checker) stateOf(a *agent, pol rotation.Policy) rotation.SlotState {
-	account, err := a.journal.Account(context.Background(), pol.AccountID)
-	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
-		c.breach("the journal can't be read: %v", err)
-	}
-	s := rotation.Describe(a.record(pol.Slot), account, pol)
+	s := rotation.Describe(a.record(pol.Slot), a.accountRecord(), pol)
 	if s.State == rotation.SlotCurrent && len(s.Retired) > 0 {
 		return retiring
 	}
@@ -411,8 +407,9 @@ func (c *checker) settled(d rotation.Declared) {
 	}
 }
 
-// tracked: every token that is left is in the journal.
+// tracked: every token that is left is in the journal, as it is read now.
 func (c *checker) tracked(a *agent) {
+	clear(a.records)
 	for _, t := range c.w.current() {
 		d, ours := c.owner(t.Label)
 		if !ours {
@@ -434,7 +431,14 @@ func (c *checker) silent(a *agent) {
 	if err != nil {
 		c.breach("the journal can't be searched: %v", err)
 	}
-	written = append(written, strings.Join(c.story, "\n")...)
+	size := len(written)
+	for _, line := range c.story {
+		size += len(line) + 1
+	}
+	written = slices.Grow(written, size-len(written))
+	for _, line := range c.story {
+		written = append(append(written, line...), '\n')
+	}
 	if c.w.log != nil {
 		written = append(written, c.w.log.bytes()...)
 	}

@@ -378,6 +378,7 @@ func (w *World) account() bool {
 
 // redeclare changes the declaration; the agent sees it at its next look.
 func (w *World) redeclare(f Fault, slot string, i int) {
+	w.edition++
 	for k := range w.slots {
 		d := &w.slots[k]
 		if d.Policy.Slot != slot {

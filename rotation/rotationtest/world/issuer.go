@@ -30,21 +30,25 @@ func (i issuer) callFor(ctx context.Context, class class, name, slot string, do 
 	w.mu.Lock()
 	down := time.Now().Before(w.outage)
 	w.mu.Unlock()
-	unreached := func() error { return &rotation.APIError{Call: name, Kind: rotation.ErrUnavailable} }
+	fails := func(why failure, wait time.Duration) error {
+		e := &rotation.APIError{Call: name, Kind: rotation.ErrUnavailable, RetryAfter: wait}
+		switch {
+		case why == refused:
+			e.Status, e.Kind = 422, rotation.ErrRefused
+		case why == throttled:
+			e.Status, e.Kind = 429, rotation.ErrThrottled
+		case why == unsure && (class == apiMint || class == apiMake):
+			e.Kind = rotation.ErrUnknownOutcome
+		}
+		return e
+	}
 	if down {
-		return "", unreached()
+		return "", fails(unreached, 0)
 	}
-	unsure := unreached
-	if class == apiMint || class == apiMake {
-		unsure = func() error { return &rotation.APIError{Call: name, Kind: rotation.ErrUnknownOutcome} }
-	}
-	refused := func() error { return &rotation.APIError{Call: name, Status: 422, Kind: rotation.ErrRefused} }
 	answered := false
-	fault, err = i.perform(ctx, act{class: class, name: name, slot: slot, unreached: unreached, unsure: unsure, refused: refused,
-		do: func() error { answered = true; return do() },
-		throttled: func(d time.Duration) error {
-			return &rotation.APIError{Call: name, Status: 429, Kind: rotation.ErrThrottled, RetryAfter: d}
-		}, cause: cause{what: name, api: class != apiLook && class != apiList}})
+	fault, err = i.perform(ctx, act{class: class, name: name, slot: slot, fails: fails,
+		do:    func() error { answered = true; return do() },
+		cause: cause{what: name, api: class != apiLook && class != apiList}})
 	if answered && fault != LostAfter { // an answer brings the API's time
 		i.ahead.Store(0)
 	}

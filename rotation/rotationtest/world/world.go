@@ -7,6 +7,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -65,16 +66,17 @@ type World struct {
 	operated bool     // there is an operator
 	log      *written // nil: nothing is logged
 
-	mu     sync.Mutex // one act, or one hand, at a time
-	slots  []rotation.Declared
-	hands  []hand // held out, and not struck yet
-	calmed bool
-	gaveUp bool // it was stopped before its end
-	acts   [classes]map[rotation.SlotState]int
-	agents []*agent
-	lists  []pastList
-	notYet map[int64]time.Time
-	outage time.Time // of the API, until
+	mu      sync.Mutex // one act, or one hand, at a time
+	slots   []rotation.Declared
+	edition int    // of slots
+	hands   []hand // held out, and not struck yet
+	calmed  bool
+	gaveUp  bool // it was stopped before its end
+	acts    [classes]map[rotation.SlotState]int
+	agents  []*agent
+	lists   []pastList
+	notYet  map[int64]time.Time
+	outage  time.Time // of the API, until
 	// troubled is when the last trouble so far is over.
 	troubled time.Time
 	number   int // of faults so far
@@ -148,6 +150,17 @@ const path = "connections/qualytics"
 // volatile is a store that a restart of its machine empties.
 var volatile = mem.Options{Metadata: true, Checking: true, Volatile: true}
 
+// kinds are the stores of every driver, as they describe themselves, and one
+// more that forgets.
+func kinds() []mem.Options {
+	var all []mem.Options
+	like := mem.Like()
+	for _, driver := range slices.Sorted(maps.Keys(like)) {
+		all = append(all, like[driver])
+	}
+	return append(all, volatile)
+}
+
 // New builds the world of a seed, in the bubble in which it will run.
 func New(seed uint64, o Options) (*World, error) {
 	w := &World{Seed: seed, only: o.Only, dice: newDice(seed), api: rotationtest.NewAPI(), began: time.Now(),
@@ -166,7 +179,7 @@ func New(seed uint64, o Options) (*World, error) {
 	r := w.dice.next("stores")
 	w.operated = r.IntN(2) == 0
 	block := r.IntN(4) == 0
-	kinds := []mem.Options{mem.LikeVault(), mem.LikeAWS(), mem.LikeAzure(), mem.LikeFile(), volatile}
+	kinds := kinds()
 	formats := []string{"json", "token", "bearer", "dotenv", "airflow-connection", "template"}
 	for i := range 1 + r.IntN(3) {
 		spec := payload.Spec{Format: formats[r.IntN(len(formats))]}
@@ -187,6 +200,7 @@ func New(seed uint64, o Options) (*World, error) {
 		}
 		w.slots = append(w.slots, slot)
 	}
+	w.edition = 1
 	_, err := w.newAgent("first", o.Disk)
 	return w, err
 }
@@ -337,6 +351,9 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.loaded = w.moment()
+	if l.edition == w.edition {
+		return l.slots
+	}
 	all := slices.Clone(w.slots)
 	for i := range all {
 		all[i].Targets = slices.Clone(all[i].Targets)
@@ -346,6 +363,7 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 			all[i].Targets[j] = &copied
 		}
 	}
+	l.slots, l.edition = all, w.edition
 	return all
 }
 

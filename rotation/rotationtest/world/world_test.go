@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "-world-only: which faults? The numbers are those of one world: give -world-seed too")
 		os.Exit(2)
 	}
-	debug.SetGCPercent(400) // worlds are short-lived, and there is memory enough
+	debug.SetGCPercent(1000) // worlds are short-lived, and there is memory enough
 	os.Exit(m.Run())
 }
 
