@@ -197,6 +197,22 @@ func TestAWorldOnDiskIsTheSame(t *testing.T) {
 	}
 }
 
+// A world that would go on and on is stopped, and is broken.
+func TestARunawayIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := world.New(1, world.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const done = 1 << 20
+		w.Result.Acts = done
+		w.Run(t.Context())
+		if r := w.Result; len(r.Broken) != 1 || !strings.HasPrefix(r.Broken[0], "runaway: ") || r.Acts > done+10 {
+			t.Errorf("%d more acts, %q", r.Acts-done, r.Broken)
+		}
+	})
+}
+
 // The verdict can fail: stores that take nothing are found out.
 func TestABrokenWorldIsFoundOut(t *testing.T) {
 	const worlds = 3
