@@ -21,6 +21,9 @@ type Properties struct {
 	// RemoveRevoked: an old version is taken out of reach (Remover) as soon as
 	// its token is revoked. Other stores keep theirs, until an emergency.
 	RemoveRevoked bool
+	// FirstIsCurrent: a Stager makes the first value of a place current at
+	// once.
+	FirstIsCurrent bool
 	// MaxPayload is the largest payload in bytes; 0 is no limit.
 	MaxPayload int
 	// Path is the rule for Ref.Path.

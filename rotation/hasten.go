@@ -142,7 +142,7 @@ func (n *pass) revokeForeign() {
 func (n *pass) haveList(after time.Time) bool {
 	if n.obs.Tokens != nil && n.obs.Tokens.Patched {
 		if !n.listsHeld() {
-			n.tokensAfter = &after
+			n.tokensAfter = new(after)
 		}
 		return false
 	}

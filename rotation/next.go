@@ -31,14 +31,19 @@ const (
 // Looks come before notes and notes before deeds: nothing is decided on what
 // wasn't looked at, and what was seen is committed before the world is changed.
 func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Reason) {
-	n := decide(&rec, &obs, &pol, now)
+	return next(&rec, &obs, &pol, now)
+}
+
+// next is Next without its copies. It changes nothing behind its pointers.
+func next(rec *Record, obs *Observation, pol *Policy, now time.Time) ([]Action, Reason) {
+	n := pass{rec: rec, obs: obs, pol: pol, now: now}
+	n.decide()
 	return n.answer()
 }
 
-// decide is Next before it answers. It changes nothing behind its pointers.
-func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
-	n := &pass{rec: rec, obs: obs, pol: pol, now: now}
-	if rec.Revision == 0 {
+// decide asks the machines.
+func (n *pass) decide() {
+	if n.rec.Revision == 0 {
 		n.rebuild()
 	} else if n.requests(); len(n.first) == 0 && !n.hasten() {
 		n.discover()
@@ -52,7 +57,6 @@ func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
 			n.note(*n.resume)
 		}
 	}
-	return n
 }
 
 // pass is one call of Next.
@@ -154,11 +158,13 @@ func (n *pass) listsHeld() bool {
 }
 
 func (n *pass) look(a Action) {
-	switch a.(type) {
+	switch a := a.(type) {
 	case Prove, ProveOther:
 		if n.held() {
 			return
 		}
+	case Read: // it tells all that a glance would
+		n.looks = slices.DeleteFunc(n.looks, func(b Action) bool { return b == Glance(a) })
 	}
 	if !slices.Contains(n.looks, a) {
 		n.looks = append(n.looks, a)
@@ -187,7 +193,7 @@ func (n *pass) haveTokens(after time.Time) bool {
 		return true
 	}
 	if !n.listsHeld() && (n.tokensAfter == nil || after.After(*n.tokensAfter)) {
-		n.tokensAfter = &after
+		n.tokensAfter = new(after)
 	}
 	return false
 }
@@ -199,7 +205,7 @@ func (n *pass) haveAccount(after time.Time) bool {
 		return true
 	}
 	if !n.listsHeld() && (n.accountAfter == nil || after.After(*n.accountAfter)) {
-		n.accountAfter = &after
+		n.accountAfter = new(after)
 	}
 	return false
 }
@@ -328,6 +334,8 @@ func (n *pass) keep() {
 		n.note(Lose{Reason: RevokedByOthers})
 	case listed.Expired(n.now):
 		n.note(Lose{Reason: TokenExpired})
+	case listed.UserID != 0 && listed.UserID != n.obs.Account.UserID && n.accountStands(): // of the account that this one replaces
+		n.note(Lose{Reason: TokenGone})
 	}
 }
 

@@ -19,8 +19,11 @@ type removes func(key string, g *Generation) bool
 
 // removes is what the stores say; of a token that leaked, each that can.
 func (w *work) removes(key string, g *Generation) bool {
-	t := w.byKey[key]
-	return t != nil && t.Removes() && (g.Condemned || t.Backend.Properties().RemoveRevoked)
+	if len(w.at) == 0 || !w.pol.declares(key) {
+		return false
+	}
+	t := w.target(key)
+	return t.Removes() && (g.Condemned || t.Backend.Properties().RemoveRevoked)
 }
 
 // oweRemoval journals that a generation's old versions have to go, at all
@@ -62,7 +65,7 @@ func (n *pass) removeOld() {
 func (w *work) removeOld(ctx context.Context, a RemoveOld) {
 	bounded, cancel := context.WithTimeout(w.soft, w.e.timeout)
 	defer cancel()
-	removed, err := w.byKey[a.Target].RemoveOld(bounded, func(seen backends.Reading) bool {
+	removed, err := w.target(a.Target).RemoveOld(bounded, func(seen backends.Reading) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		g := w.rec.holds(a.Target, seen)

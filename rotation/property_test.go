@@ -97,6 +97,7 @@ func copyOf(o Observation) Observation {
 	c.Requests = slices.Clone(o.Requests)
 	c.Targets, c.Checks, c.Proofs = cloneMap(o.Targets), cloneMap(o.Checks), cloneMap(o.Proofs)
 	c.Others, c.Found, c.Posted, c.Checked = cloneMap(o.Others), cloneMap(o.Found), cloneMap(o.Posted), cloneMap(o.Checked)
+	c.Versions = cloneMap(o.Versions)
 	if o.Tokens != nil {
 		c.Tokens = &TokensSeen{At: o.Tokens.At, Mine: slices.Clone(o.Tokens.Mine), Patched: o.Tokens.Patched}
 	}
@@ -151,6 +152,8 @@ func (w *world) beside(first, a Action) bool {
 func subject(a Action) string {
 	switch a := a.(type) {
 	case Read:
+		return "read " + a.Target
+	case Glance:
 		return "read " + a.Target
 	case Check:
 		return "check " + a.Target

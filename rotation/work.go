@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type work struct {
 	e      *Engine
 	pol    *Policy
-	byKey  map[string]*backends.Target
+	at     []*backends.Target // those of the policy, in its order
 	mem    *memory
 	failed error // the first commit that the journal refused
 	// soft is the ctx of calls that may be cut off when something urgent is
@@ -35,16 +36,14 @@ type work struct {
 }
 
 func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
-	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), byKey: map[string]*backends.Target{}}
-	for _, t := range slot.Targets {
-		w.byKey[t.Key()] = t
-	}
+	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), at: slot.Targets}
 	w.mem.wake()
 	w.mem.rested.Store(nil)
 	w.asked = w.mem.asked.Load()
 	if w.mem.edition != slot.Edition {
 		w.mem.edition = slot.Edition
 		clear(w.mem.checked)
+		clear(w.mem.versions)
 	}
 	rec, err := e.journal.Slot(ctx, slot.Policy.Slot)
 	if errors.Is(err, ErrNoRecord) {
@@ -66,7 +65,7 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests,
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
-		Posted: w.mem.posted, Checked: w.mem.checked}
+		Posted: w.mem.posted, Checked: w.mem.checked, Versions: w.mem.versions}
 	for key, failed := range w.mem.unread {
 		if w.obs.Began.Before(failed.seen.RetryAt) {
 			w.obs.Targets[key] = failed.seen
@@ -76,6 +75,11 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		w.listed(list)
 	}
 	return w, nil
+}
+
+// target is where the declared target of that key is reached.
+func (w *work) target(key string) *backends.Target {
+	return w.at[slices.IndexFunc(w.pol.Targets, func(t TargetPolicy) bool { return t.Key == key })]
 }
 
 // refresh brings in what other slots learnt, and returns the time.
@@ -137,6 +141,7 @@ func earlier(a, b time.Time) time.Time {
 func (w *work) unsee() {
 	for key := range w.obs.Targets {
 		delete(w.mem.checked, key)
+		delete(w.mem.versions, key)
 	}
 }
 
@@ -226,6 +231,8 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.ensureAccount(ctx, a)
 	case Read:
 		w.read(a)
+	case Glance:
+		w.glance(a)
 	case Check:
 		w.check(a)
 	case Find:

@@ -2,40 +2,53 @@ package awssecrets
 
 import (
 	"context"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"errors"
 
 	"github.com/handover-agent/handover/backends"
 )
 
-// Remove implements backends.Remover: it takes AWSPREVIOUS and AWSPENDING from
-// the version. AWS can't delete one version: it gives it to whoever knows its id,
-// until it prunes versions without a label. Labels that others made stay.
+// Remove implements backends.Remover: it takes the labels AWSPREVIOUS and
+// AWSPENDING off a version. No reader that asks by label gets it any more, and
+// AWS prunes it in its own time, a day at the earliest; until then whoever may
+// read the secret gets it by its id. Nobody can delete a single version. A label
+// that other people have put on it is theirs to take off.
 func (b *backend) Remove(ctx context.Context, ref backends.Ref, version backends.Version) error {
 	op := operation{name: "remove", ref: ref}
 	if err := begin(ctx, ref); err != nil {
 		return op.fail(err)
 	}
-	s, err := b.describe(ctx, ref.Path)
-	switch {
-	case err != nil:
-		return op.fail(err)
-	case !s.exists, s.scheduled(): // nobody reads any version of it
-		return nil
-	case s.current() == version:
-		return op.fail(conflict("version %s is the current one", version))
+	if version == backends.Absent {
+		return op.fail(invalid("no version is named"))
 	}
-	for _, label := range []string{labelPending, labelPrevious} {
-		if s.at[label] != string(version) {
-			continue
-		}
-		_, err := change(ctx, b, "UpdateSecretVersionStage", b.client.UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
-			SecretId: aws.String(ref.Path), VersionStage: aws.String(label), RemoveFromVersionId: aws.String(string(version)),
-		})
-		if err != nil {
+	for _, label := range []string{labelPrevious, labelPending} {
+		if err := b.unlabel(ctx, ref, label, string(version)); err != nil {
 			return op.fail(err)
 		}
 	}
 	return nil
+}
+
+// unlabel takes a label off a version that isn't current. Where the label stands
+// elsewhere, or goes there at this moment, nothing is to be done.
+func (b *backend) unlabel(ctx context.Context, ref backends.Ref, label, id string) error {
+	var refused error
+	for {
+		s, err := b.describe(ctx, ref.Path)
+		switch {
+		case err != nil:
+			return err
+		case s.exists && s.at[labelCurrent] == id:
+			return conflict("version %s is the current one", id)
+		case s.at[label] != id: // nor is it where the secret is gone
+			return nil
+		case s.scheduled():
+			return invalid("the secret is scheduled for deletion, and its labels can't be moved: restore it first")
+		case refused != nil:
+			return refused
+		}
+		refused = b.move(ctx, ref, label, "", id)
+		if kind := kindOf(refused); !errors.Is(kind, backends.ErrInvalid) && !errors.Is(kind, backends.ErrNotFound) {
+			return refused // or nil
+		}
+	}
 }

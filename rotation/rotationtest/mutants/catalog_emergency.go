@@ -39,6 +39,7 @@ var emergencies = []mutant{
 		Where:   emergencyPage,
 		Edits:   []edit{{"rotation/emergency.go", `r.Condemned = r.High`, `r.Condemned = 0`}},
 		Package: "rotation/rotationtest", Test: "TestRuleEmergencyKillsWhatComesToLight",
+		InWorlds: true,
 	},
 	{
 		Name: "emergency-gives-the-intent-up", Rule: "a token of an order from before is older, and goes too",
@@ -46,6 +47,7 @@ var emergencies = []mutant{
 		Edits: []edit{{"rotation/emergency.go", `		r.giveUpIntent(a.Posted)
 `, ``}},
 		Package: "rotation", Test: "TestAlarmGivesTheIntentUp",
+		InWorlds: true,
 	},
 	{
 		Name: "emergency-kills-the-unclaimed", Rule: "a token under the slot's label goes too, though this journal didn't issue it",
@@ -56,6 +58,7 @@ var emergencies = []mutant{
 		return
 	}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleEmergencyKillsTheUnclaimed",
+		InWorlds: true,
 	},
 	{
 		Name: "emergency-joins", Rule: "a second emergency joins the one that is open",
