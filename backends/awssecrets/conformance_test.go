@@ -72,8 +72,8 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 				name, "/" + name, name + "/_+=.@-", name + "-abcde", name + "-abcdefg", "-" + name, name + strings.Repeat("n", 512-len(name)),
 			}
 		},
-		Escapes:     escapes,
-		Secrets:     []secret.Value{secret.New(keySecret)},
+		Escapes: escapes,
+		Secrets: []secret.Value{secret.New(keySecret)},
 	}
 }
 
