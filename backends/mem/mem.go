@@ -63,6 +63,14 @@ func LikeFile() Options {
 	return Options{Metadata: true, Checking: true, MaxPayload: 1 << 20}
 }
 
+// Like is what plays each driver of backends/all with its options left out, by
+// its type. A test there holds the two together.
+func Like() map[string]Options {
+	return map[string]Options{
+		"vault": LikeVault(), "aws-secrets-manager": LikeAWS(), "azure-key-vault": LikeAzure(), "file": LikeFile(),
+	}
+}
+
 const maxPath = 512
 
 var pathPattern = regexp.MustCompile(`^([^/.][^/]*|\.[^/.][^/]*)(/([^/.][^/]*|\.[^/.][^/]*))*$`)
