@@ -83,15 +83,16 @@ const (
 // layers is the drawing of design.md, "Packages". A package that isn't here is
 // refused until somebody has thought about its place.
 var layers = []layer{
-	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/follow", "agent/filewatch", "agent/pace", "agent/plan", "agent/report",
+	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/follow", "agent/pace", "agent/plan", "agent/report",
 		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
-	{"agent", []string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
+	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
 		"the agent composes its parts and gets its drivers from the declaration"},
 	{"agent/config", []string{"backends", "backends/payload", "backends/secret", "rotation"},
 		"drivers give their options' types through the Registry: config knows none of them, and works without a network"},
 	{"agent/control", []string{"agent/report", "rotation"}, partWhy},
+	{"agent/doctor", []string{"backends", "rotation"}, partWhy},
 	{"agent/filewatch", nil, "it watches any file"},
 	{"agent/follow", []string{"agent/config", "agent/hooks", "agent/metrics", "agent/web", "backends", "backends/secret"},
 		"a follower is a process of its own: it has no journal, no client of Qualytics, and decides nothing of a token's life"},
@@ -128,11 +129,13 @@ var layers = []layer{
 	{"examples/driver", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
+	{"backends/backendtest/wiretest", []string{"backends", "backends/secret", "internal/toxic"}, "the suite runs on every driver with a network, and favours none"},
 	{"internal/confined", nil, "it runs any program under a unit's limits"},
 	{"internal/e2e", nil, "it runs the program as its users do, from outside"},
 	{"internal/outside", []string{"internal/realtest"}, "it looks at the program as its users do, with none of its code"},
 	{"internal/realtest", nil, "it starts servers and knows nothing of who asks them"},
-	{"internal/soak", []string{"internal/outside", "internal/realtest"}, "it runs the program under faults, from outside"},
+	{"internal/soak", []string{"internal/outside", "internal/realtest", "internal/toxic"}, "it runs the program under faults, from outside"},
+	{"internal/toxic", nil, "a network knows nothing of who speaks over it"},
 }
 
 // crossings returns the imports that layers doesn't allow.
@@ -173,8 +176,8 @@ var bans = []ban{
 		[]string{"agent"}, "imports never run upward"},
 	{[]string{"agent/follow"}, []string{"qualytics", "rotation/journal"}, "a follower can issue nothing and revoke nothing"},
 	{[]string{"cmd/handover"},
-		[]string{"testing", "examples/driver", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
-			"internal/e2e", "internal/outside", "internal/realtest"},
+		[]string{"testing", "examples/driver", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "backends/backendtest/wiretest",
+			"rotation/rotationtest", "rotation/rotationtest/…", "internal/e2e", "internal/outside", "internal/realtest", "internal/toxic"},
 		"the program contains nothing that tests and examples are made of"},
 	{[]string{"qualytics", "qualytics/sim", "backends/…", "rotation"}, []string{"gopkg.in/yaml.v3"},
 		"YAML is how the declaration is written, and nothing else's matter"},
@@ -207,9 +210,10 @@ func banned(units map[string]unit) []string {
 }
 
 // testOnly are the packages that only tests and each other may import.
-var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
+var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/backendtest/wiretest",
+	"backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
 	"rotation/rotationtest/mutants",
-	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak"}
+	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak", "internal/toxic"}
 
 // leaked returns the imports of test packages by code.
 func leaked(units map[string]unit) []string {

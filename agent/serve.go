@@ -34,6 +34,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, listener, web.Handler(a, a.metrics.Handler()), a.log) })
 	group.Go(func() error { return socket.Serve(ctx) })
+	group.Go(func() error { a.watchCredential(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx) })
 	if err := group.Wait(); err != nil {
 		a.log.Error("agent failed", "error", err)
@@ -99,6 +100,9 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
 	}
 	doc.Running = true
+	if end, known := a.client.CredentialExpires(); known && !end.IsZero() {
+		doc.CredentialExpiresAt = &end
+	}
 	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}
 	if loadErr != nil {
 		doc.Declaration.Error = loadErr.Error()

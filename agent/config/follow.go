@@ -23,6 +23,9 @@ func (c *checker) following(file *followFileKeys) *Following {
 		c.atLeast("follow.every", keys.Every, time.Second)
 	}
 	url := c.instance("follow.url", keys.URL)
+	if c.instanceURL = url; url == "" {
+		c.instanceURL = sampleToken.URL
+	}
 	if len(keys.Entries) == 0 && !c.bad["follow.entries"] && !c.bad["follow"] {
 		c.wrong("follow.entries", "there is nothing to follow; give at least one entry")
 	}

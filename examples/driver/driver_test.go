@@ -143,6 +143,16 @@ func harness(t *testing.T, s *shelf) backendtest.Harness {
 			t.Cleanup(func() { close(over) })
 			return openAt(t, url, bearer)
 		},
+		Throttled: func(t *testing.T) backends.Backend {
+			return openAt(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(http.StatusTooManyRequests)
+			})), bearer)
+		},
+		Names: func(*testing.T) []string {
+			return []string{"a", "A0_/-z.", strings.Repeat("n", 512)}
+		},
+		Without: map[string]string{"OthersMetadataSurvives": "such a server keeps nothing beside a value"},
 		Escapes: []string{"", "/a", "a/", "a//b", "..", "a/../b", ".hidden", "a/.b", "a?b", "a#b", "a%2fb", "a b", "a\nb", strings.Repeat("a", 513)},
 		Secrets: []secret.Value{secret.New(bearer)},
 	}
