@@ -58,11 +58,12 @@ func Driver() backends.Driver {
 
 func properties() backends.Properties {
 	return backends.Properties{
-		CompareAndSet: true,
-		Versions:      true,
-		Metadata:      true,
-		MaxPayload:    maxPayload,
-		Path:          backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
+		CompareAndSet:  true,
+		Versions:       true,
+		Metadata:       true,
+		FirstIsCurrent: true,
+		MaxPayload:     maxPayload,
+		Path:           backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -19,9 +20,6 @@ var escapes = []string{
 	"arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf", "name-AbCdEf", "-AbCdEf", "a/qualytics-tokens",
 	strings.Repeat("x", 513),
 }
-
-// first is why two subtests don't hold on AWS.
-const first = "AWS makes the first version of a secret current, whatever label is asked for"
 
 // TestConformance has no recovery: a deletion by another hand is final.
 func TestConformance(t *testing.T) {
@@ -43,13 +41,14 @@ func TestConformanceWithRecover(t *testing.T) {
 }
 
 func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backends.Ref)) backendtest.Harness {
+	log := &backendtest.Log{}
 	open := func(t *testing.T, key, endpoint string) backends.Backend {
 		as(t, key)
 		other := *o
 		other.Endpoint = endpoint
-		return openLogging(t, &other, t.Output())
+		return openLogging(t, &other, io.MultiWriter(t.Output(), log))
 	}
-	losing, silent, closed := losingAnswers(t, s.url), hanging(t), nobody(t)
+	losing, silent, closed, busy := losingAnswers(t, s.url), hanging(t), nobody(t), throttling(t)
 	return backendtest.Harness{
 		Open:      func(t *testing.T) backends.Backend { return open(t, keyOfAgent, s.url) },
 		Ref:       newRef,
@@ -61,13 +60,29 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 		Unreachable: func(t *testing.T) backends.Backend { return open(t, keyOfAgent, closed) },
 		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, keyOfAgent, losing) },
 		Hanging:     func(t *testing.T) backends.Backend { return open(t, keyOfAgent, silent) },
-		Escapes:     escapes,
-		Secrets:     []secret.Value{secret.New(keySecret)},
-		Without: map[string]string{
-			"StagedFirstIsNotCurrent": first,
-			"StagingIsIdempotent":     first,
+		Throttled:   func(t *testing.T) backends.Backend { return open(t, keyOfAgent, busy) },
+		RetryAfter:  7 * time.Second,
+		Mark: func(t *testing.T, ref backends.Ref) {
+			s.Do(t, "TagResource", map[string]any{"SecretId": ref.Path, "Tags": []any{map[string]any{"Key": "owner", "Value": "somebody"}}})
 		},
+		Marked:  func(t *testing.T, ref backends.Ref) bool { return s.tagsOf(t, ref.Path)["owner"] == "somebody" },
+		Escapes: escapes,
+		Secrets: []secret.Value{secret.New(keySecret)},
+		Log:     log,
 	}
+}
+
+// throttling is a server that asks for every call to come later.
+func throttling(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"__type":"ThrottlingException","message":"Rate exceeded"}`)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // nobody is an address where nothing listens.
@@ -79,7 +94,7 @@ func nobody(t *testing.T) string {
 }
 
 // losingAnswers is a way to the server that loses the answers to writes of
-// values.
+// values and of labels.
 func losingAnswers(t *testing.T, to string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -93,7 +108,8 @@ func losingAnswers(t *testing.T, to string) string {
 			panic(http.ErrAbortHandler)
 		}
 		defer func() { _ = resp.Body.Close() }()
-		if action := r.Header.Get("X-Amz-Target"); strings.HasSuffix(action, ".CreateSecret") || strings.HasSuffix(action, ".PutSecretValue") {
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if action == "CreateSecret" || action == "PutSecretValue" || action == "UpdateSecretVersionStage" {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(resp.StatusCode)

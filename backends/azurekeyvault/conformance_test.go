@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/azurekeyvault/vaulttest"
@@ -36,37 +40,45 @@ func TestConformanceDisabled(t *testing.T) {
 }
 
 func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
-	hands := v.hands(t)
+	hands, log := v.hands(t), &backendtest.Log{}
 	recovering := func(client string) *Options {
 		o := v.options(client)
 		o.Recover = true
 		return o
 	}
+	open := func(t *testing.T, o *Options) backends.Backend {
+		return openLogging(t, o, io.MultiWriter(t.Output(), log))
+	}
 	h := backendtest.Harness{
-		Open: func(t *testing.T) backends.Backend {
-			return openLogging(t, recovering(vaulttest.Client), t.Output())
-		},
-		Ref: newRef,
+		Open: func(t *testing.T) backends.Backend { return open(t, recovering(vaulttest.Client)) },
+		Ref:  newRef,
 		Overwrite: func(t *testing.T, ref backends.Ref, payload secret.Value) {
 			overwrite(t, hands, ref.Path, payload)
 		},
 		Delete: remove,
 		Denied: func(t *testing.T) (backends.Backend, backends.Ref) {
-			return openLogging(t, recovering(vaulttest.Stranger), t.Output()), newRef(t)
+			return open(t, recovering(vaulttest.Stranger)), newRef(t)
 		},
 		Unreachable: func(t *testing.T) backends.Backend {
 			o := recovering(vaulttest.Client)
 			o.URL = nobody(t)
-			return openLogging(t, o, t.Output())
+			return open(t, o)
 		},
-		AnswerLost: func(t *testing.T) backends.Backend {
-			return openLogging(t, v.relayed(t, loseAnswers), t.Output())
+		AnswerLost: func(t *testing.T) backends.Backend { return open(t, v.relayed(t, loseAnswers)) },
+		Hanging:    func(t *testing.T) backends.Backend { return open(t, v.relayed(t, hang)) },
+		Throttled:  func(t *testing.T) backends.Backend { return open(t, v.relayed(t, throttle)) },
+		RetryAfter: 7 * time.Second,
+		Mark: func(t *testing.T, ref backends.Ref) {
+			tags := latest(t, hands, ref).Tags
+			tags["owner"] = to.Ptr("somebody")
+			must(t)(hands.UpdateSecretProperties(t.Context(), ref.Path, "", azsecrets.UpdateSecretPropertiesParameters{Tags: tags}, nil))
 		},
-		Hanging: func(t *testing.T) backends.Backend {
-			return openLogging(t, v.relayed(t, hang), t.Output())
+		Marked: func(t *testing.T, ref backends.Ref) bool {
+			return valueOf(latest(t, hands, ref).Tags)["owner"] == "somebody"
 		},
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(v.server.Secret)},
+		Log:     log,
 	}
 	if v.outside {
 		h.Denied, h.Without = nil, map[string]string{"DeniedIsTold": "a double of Key Vault knows no roles"}
@@ -96,5 +108,17 @@ func loseAnswers(_ http.ResponseWriter, r *http.Request, forward http.Handler) b
 func hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
+	return true
+}
+
+// throttle asks for every call to come later, once it knows who calls.
+func throttle(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+	if r.Header.Get("Authorization") == "" {
+		return false
+	}
+	w.Header().Set("Retry-After", "7")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = io.WriteString(w, `{"error":{"code":"Throttled","message":"too many requests"}}`)
 	return true
 }

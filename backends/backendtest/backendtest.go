@@ -2,17 +2,18 @@
 // MUST in the comments of [backends.Backend] and of the optional interfaces.
 //
 // A driver's test is a [Harness] and one call of [Run]. Subtests that a
-// backend's Properties make meaningless are not run; where the opposite can be
+// backend's Properties, or the optional interfaces that it lacks, make
+// meaningless are not run ([Skips] lists them); where the opposite can be
 // observed, a subtest asserts that instead (StaleVersionIsIgnored for
 // StaleVersionIsConflict, and so on).
 //
-// Not asserted: how long anything takes, what a store does with what other
-// people stored beside the agent's, and what is left after a restart of the
+// Not asserted: how long anything takes, and what is left after a restart of the
 // store.
 package backendtest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
@@ -46,13 +47,25 @@ type Harness struct {
 	// Hanging returns a backend whose store takes calls and never answers.
 	// For HangingStoreEndsWithContext.
 	Hanging func(t *testing.T) backends.Backend
+	// Throttled returns a backend whose store asks for every call to come later.
+	// For ThrottledIsTold.
+	Throttled func(t *testing.T) backends.Backend
+	// RetryAfter is how long it asks to wait; 0 where the product can't say.
+	RetryAfter time.Duration
+	// Mark puts metadata beside the value at ref as another hand does it, and
+	// Marked reports whether it is there still. For OthersMetadataSurvives.
+	Mark   func(t *testing.T, ref backends.Ref)
+	Marked func(t *testing.T, ref backends.Ref) bool
+	// Log is where all backends of this harness log to. For LogsHoldNoSecret.
+	Log *Log
 	// Escapes are paths that would leave the backend's root, or reach what is
 	// not meant for tokens, if they were taken. For PathCannotLeaveRoot.
 	Escapes []string
 	// Secrets are the credentials with which the backends were opened.
 	Secrets []secret.Value
-	// Without names subtests that this store can't be made to show, each with
-	// the reason. They are reported as skipped.
+	// Without names subtests that the server of this test can't be made to show,
+	// each with the reason. They are reported as skipped. What the product can't
+	// do is no reason: its driver says that in Properties.
 	Without map[string]string
 }
 
@@ -60,8 +73,10 @@ type Harness struct {
 type subtest struct {
 	name string
 	run  func(t *testing.T, s *suite)
-	// when chooses by what the backend can do; nil is always.
-	when func(s *suite) bool
+	// needs are the properties without which it makes no sense.
+	needs []property
+	// instead: it says what holds for a store that lacks something.
+	instead bool
 	// lacks reports that the harness has no subject for it; nil is never.
 	lacks func(h Harness) bool
 }
@@ -70,10 +85,7 @@ type subtest struct {
 type suite struct {
 	Harness
 	properties backends.Properties
-	stages     bool
-	describes  bool
-	checks     bool
-	removes    bool
+	sample     backends.Backend
 }
 
 // Run runs every subtest that applies to the backend that h opens.
@@ -82,12 +94,12 @@ func Run(t *testing.T, h Harness) {
 	if h.Open == nil || h.Ref == nil || h.Overwrite == nil || h.Delete == nil {
 		t.Fatal("the harness lacks one of Open, Ref, Overwrite and Delete")
 	}
-	s := &suite{Harness: h}
-	s.look(t)
+	sample := closing(t, h.Open(t))
+	s := &suite{Harness: h, sample: sample, properties: sample.Properties()}
 	known := map[string]bool{}
 	for _, test := range subtests() {
 		known[test.name] = true
-		if test.when == nil || test.when(s) {
+		if s.skip(test) == "" {
 			t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
 		}
 	}
@@ -98,35 +110,12 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// look learns what the backend can do.
-func (s *suite) look(t *testing.T) {
-	b := s.Open(t)
-	s.properties = b.Properties()
-	_, s.stages = backends.As[backends.Stager](b)
-	_, s.describes = backends.As[backends.Describer](b)
-	_, s.checks = backends.As[backends.Checker](b)
-	_, s.removes = backends.As[backends.Remover](b)
-	if err := b.Close(); err != nil {
-		t.Fatalf("close an unused backend: %v", err)
-	}
-}
-
-func (s *suite) runOne(t *testing.T, test subtest) {
-	if why, ok := s.Without[test.name]; ok {
-		t.Skipf("not shown on this store: %s", why)
-	}
-	if test.lacks != nil && test.lacks(s.Harness) {
-		t.Fatalf("the harness gives no subject for %s, and Without doesn't say why", test.name)
-	}
-	test.run(t, s)
-}
-
 // subtests lists all of them, in the order in which a driver is written.
 func subtests() []subtest {
 	return concat(
 		putTests(), getTests(), metaTests(), sizeTests(), pathTests(),
 		stageTests(), describeTests(), checkTests(), removeTests(),
-		concurrencyTests(), faultTests(), lifeTests(),
+		concurrencyTests(), faultTests(), silenceTests(), lifeTests(),
 	)
 }
 

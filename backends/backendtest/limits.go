@@ -12,10 +12,9 @@ import (
 const roomy = 256 << 10
 
 func sizeTests() []subtest {
-	limited := func(s *suite) bool { return s.properties.MaxPayload > 0 }
 	return []subtest{
 		{name: "LargePayload", run: largePayload},
-		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, when: limited},
+		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, needs: []property{maxPayload}},
 		{name: "BinaryAndUnicodePayload", run: binaryAndUnicodePayload},
 	}
 }
@@ -69,49 +68,5 @@ func binaryAndUnicodePayload(t *testing.T, s *suite) {
 			continue
 		}
 		wantPayload(t, b, ref, backends.Current, item.Payload)
-	}
-}
-
-func pathTests() []subtest {
-	return []subtest{
-		{name: "PathsAreApart", run: pathsAreApart},
-		{
-			name: "PathCannotLeaveRoot", run: pathCannotLeaveRoot,
-			lacks: func(h Harness) bool { return len(h.Escapes) == 0 },
-		},
-	}
-}
-
-func pathsAreApart(t *testing.T, s *suite) {
-	b, one, two := s.open(t), s.Ref(t), s.Ref(t)
-	first, second := newItem(1), newItem(2)
-	put(t, b, one, first, backends.Absent)
-	wantNothing(t, b, two, backends.Current)
-	put(t, b, two, second, backends.Absent)
-	wantPayload(t, b, one, backends.Current, first.Payload)
-	wantPayload(t, b, two, backends.Current, second.Payload)
-	for _, ref := range []backends.Ref{one, two} {
-		if err := s.properties.Path.Check(ref.Path); err != nil {
-			t.Errorf("the path rule refuses %q, which works: %v", ref.Path, err)
-		}
-	}
-}
-
-// pathCannotLeaveRoot: the rule says no where the declaration is checked, and
-// the driver says no to who doesn't ask the rule.
-func pathCannotLeaveRoot(t *testing.T, s *suite) {
-	b := s.open(t)
-	for _, path := range s.Escapes {
-		ref := s.Ref(t)
-		ref.Path = path
-		if err := s.properties.Path.Check(path); err == nil {
-			t.Errorf("the path rule allows %q", path)
-		}
-		if path == "" {
-			continue // an Error names its place, and here is none
-		}
-		for _, c := range calls(b, newItem(1)) {
-			wantKind(t, c.op+" of "+path, c.do(t.Context(), ref), backends.ErrInvalid)
-		}
 	}
 }

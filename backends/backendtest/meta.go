@@ -9,14 +9,17 @@ import (
 )
 
 func metaTests() []subtest {
-	keeping := func(s *suite) bool { return s.properties.Metadata }
-	forgetting := func(s *suite) bool { return !s.properties.Metadata }
+	keeping, forgetting := []property{metadata}, []property{not(metadata)}
 	return []subtest{
-		{name: "MetaComesBack", run: metaComesBack, when: keeping},
-		{name: "MetaIsNotKept", run: metaIsNotKept, when: forgetting},
-		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, when: keeping},
+		{name: "MetaComesBack", run: metaComesBack, needs: keeping},
+		{name: "MetaIsNotKept", run: metaIsNotKept, needs: forgetting, instead: true},
+		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, needs: keeping},
 		{name: "MetaFitsVersion", run: metaFitsVersion},
 		{name: "MetaMayBeUnknown", run: metaMayBeUnknown},
+		{
+			name: "OthersMetadataSurvives", run: othersMetadataSurvives, needs: []property{metadata, not(local)},
+			lacks: func(h Harness) bool { return h.Mark == nil || h.Marked == nil },
+		},
 	}
 }
 
@@ -79,4 +82,34 @@ func metaMayBeUnknown(t *testing.T, s *suite) {
 	b, ref := s.open(t), s.Ref(t)
 	put(t, b, ref, backends.Item{Payload: newPayload()}, backends.Absent)
 	wantMeta(t, b, ref, backends.Meta{})
+}
+
+// othersMetadataSurvives: whatever the agent does, what others have noted beside
+// a value stays.
+func othersMetadataSurvives(t *testing.T, s *suite) {
+	b, ref, second := s.open(t), s.Ref(t), newItem(2)
+	v1 := put(t, b, ref, newItem(1), backends.Absent)
+	s.Mark(t, ref)
+	survives := func(what string) {
+		t.Helper()
+		if !s.Marked(t, ref) {
+			t.Errorf("%s took another's metadata away", what)
+		}
+	}
+	survives("the mark itself")
+	v2 := put(t, b, ref, second, v1)
+	survives("the next put")
+	second.Meta = newMeta(7, second.Payload)
+	put(t, b, ref, second, v2)
+	survives("new metadata for the same payload")
+	if stager, ok := backends.As[backends.Stager](b); ok {
+		promote(t, stager, ref, stage(t, stager, ref, newItem(3)), v2)
+		survives("staging and promoting")
+	}
+	if r, ok := backends.As[backends.Remover](b); ok && s.properties.Versions {
+		if err := r.Remove(t.Context(), ref, v1); err != nil {
+			t.Errorf("remove: %v", err)
+		}
+		survives("a removal")
+	}
 }

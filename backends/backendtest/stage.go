@@ -7,16 +7,17 @@ import (
 )
 
 func stageTests() []subtest {
-	staging := func(s *suite) bool { return s.stages }
+	staging := []property{stages}
 	return []subtest{
-		{name: "StagedIsNotCurrent", run: stagedIsNotCurrent, when: staging},
-		{name: "StagedFirstIsNotCurrent", run: stagedFirstIsNotCurrent, when: staging},
-		{name: "StagingIsIdempotent", run: stagingIsIdempotent, when: staging},
-		{name: "StagingReplacesStaged", run: stagingReplacesStaged, when: staging},
-		{name: "PromoteMakesCurrent", run: promoteMakesCurrent, when: staging},
-		{name: "PromoteTwiceIsOnce", run: promoteTwiceIsOnce, when: staging},
-		{name: "PromoteLosesRace", run: promoteLosesRace, when: staging},
-		{name: "CancelledStaging", run: cancelledStaging, when: staging},
+		{name: "StagedIsNotCurrent", run: stagedIsNotCurrent, needs: staging},
+		{name: "StagedFirstIsNotCurrent", run: stagedFirstIsNotCurrent, needs: append(staging, not(firstIsCurrent))},
+		{name: "StagedFirstIsCurrent", run: stagedFirstIsCurrent, needs: append(staging, firstIsCurrent), instead: true},
+		{name: "StagingIsIdempotent", run: stagingIsIdempotent, needs: staging},
+		{name: "StagingReplacesStaged", run: stagingReplacesStaged, needs: staging},
+		{name: "PromoteMakesCurrent", run: promoteMakesCurrent, needs: staging},
+		{name: "PromoteTwiceIsOnce", run: promoteTwiceIsOnce, needs: staging},
+		{name: "PromoteLosesRace", run: promoteLosesRace, needs: staging},
+		{name: "CancelledStaging", run: cancelledStaging, needs: staging},
 	}
 }
 
@@ -74,14 +75,29 @@ func stagedFirstIsNotCurrent(t *testing.T, s *suite) {
 	wantPayload(t, b, ref, backends.Current, item.Payload)
 }
 
-func stagingIsIdempotent(t *testing.T, s *suite) {
+// stagedFirstIsCurrent: where nothing stands, staging is all there is to do.
+func stagedFirstIsCurrent(t *testing.T, s *suite) {
 	b, stager := s.stager(t)
 	ref, item := s.Ref(t), newItem(1)
+	v := stage(t, stager, ref, item)
+	wantPayload(t, b, ref, backends.Current, item.Payload)
+	if _, current := get(t, b, ref, backends.Current); current != v {
+		t.Errorf("the current version is %q, staging returned %q", current, v)
+	}
+	wantNothing(t, b, ref, backends.Pending)
+	promote(t, stager, ref, v, backends.Absent)
+	wantPayload(t, b, ref, backends.Current, item.Payload)
+}
+
+func stagingIsIdempotent(t *testing.T, s *suite) {
+	b, stager := s.stager(t)
+	ref, item := s.Ref(t), newItem(2)
+	v1 := put(t, b, ref, newItem(1), backends.Absent)
 	v := stage(t, stager, ref, item)
 	if again := stage(t, stager, ref, item); again != v {
 		t.Errorf("the same payload staged again made version %q after %q", again, v)
 	}
-	promote(t, stager, ref, v, wantNothing(t, b, ref, backends.Current))
+	promote(t, stager, ref, v, v1)
 	if again := stage(t, stager, ref, item); again != v {
 		t.Errorf("the current payload staged again made version %q after %q", again, v)
 	}

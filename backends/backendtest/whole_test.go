@@ -3,8 +3,10 @@ package backendtest_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -25,6 +27,8 @@ type whole struct {
 	describe func(context.Context, backends.Ref) (backends.Meta, backends.Version, error)
 	check    func(context.Context, backends.Ref) error
 	remove   func(context.Context, backends.Ref, backends.Version) error
+	log      io.Writer
+	note     string // what a flaw keeps
 }
 
 func (w *whole) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
@@ -67,14 +71,20 @@ func newWhole(inner backends.Backend) *whole {
 // limit is the largest payload of the store here.
 const limit = 4096
 
-// flawedHarness is the harness of a store in memory with every capability, of
-// whose backends each has the flaw.
-func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
+// able is a store with every capability.
+func able() mem.Options {
 	options := mem.LikeAWS()
-	options.Checking, options.MaxPayload = true, limit
-	store := mem.New(options)
+	options.FirstIsCurrent, options.MaxPayload = false, limit
+	return options
+}
+
+// flawedHarness is the harness of a store in memory, of whose backends each has
+// the flaw.
+func flawedHarness(options mem.Options, flaw func(*whole, *mem.Store)) backendtest.Harness {
+	store, log := mem.New(options), &backendtest.Log{}
 	flawed := func(inner backends.Backend, s *mem.Store) backends.Backend {
 		w := newWhole(inner)
+		w.log = log
 		flaw(w, s)
 		return w
 	}
@@ -110,8 +120,17 @@ func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
 		Hanging: func(*testing.T) backends.Backend {
 			return flawed(faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() }), store)
 		},
-		Escapes: []string{"", "../a", "a/../b"},
-		Secrets: []secret.Value{credential},
+		Throttled: func(*testing.T) backends.Backend {
+			return flawed(faulty.Wrap(store.Backend(), func(c faulty.Call) faulty.Fault {
+				return faulty.Fail(&backends.Error{Op: string(c.Op), Ref: c.Ref, Kind: backends.ErrThrottled, RetryAfter: time.Hour})
+			}), store)
+		},
+		RetryAfter: time.Hour,
+		Mark:       func(_ *testing.T, ref backends.Ref) { store.Mark(ref.Path, true) },
+		Marked:     func(_ *testing.T, ref backends.Ref) bool { return store.Marked(ref.Path) },
+		Escapes:    []string{"", "../a", "a/../b"},
+		Secrets:    []secret.Value{credential},
+		Log:        log,
 	}
 }
 

@@ -18,14 +18,16 @@ import (
 // Options choose what the store can do. The zero Options are the poorest
 // store: it gives back what was put last, like Vault's KV version 1.
 type Options struct {
-	CompareAndSet bool `yaml:"compare_and_set" doc:"a put refuses when another writer came in between" default:"false"`
-	Versions      bool `yaml:"versions" doc:"the replaced value stays readable as the previous one" default:"false"`
-	Metadata      bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
-	Volatile      bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
-	Staging       bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
-	Describing    bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
-	Checking      bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
-	MaxPayload    int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
+	CompareAndSet  bool `yaml:"compare_and_set" doc:"a put refuses when another writer came in between" default:"false"`
+	Versions       bool `yaml:"versions" doc:"the replaced value stays readable as the previous one" default:"false"`
+	Metadata       bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
+	Volatile       bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
+	Local          bool `yaml:"local" doc:"the store says of itself that it is a part of this machine" default:"false"`
+	Staging        bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
+	FirstIsCurrent bool `yaml:"first_is_current" doc:"where nothing stands yet, what is staged is current at once" default:"false"`
+	Describing     bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
+	Checking       bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
+	MaxPayload     int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
 }
 
 // Validate refuses a limit that can't be.
@@ -48,7 +50,7 @@ func LikeVault() Options {
 func LikeAWS() Options {
 	return Options{
 		CompareAndSet: true, Versions: true, Metadata: true,
-		Staging: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
+		Staging: true, FirstIsCurrent: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
 	}
 }
 
@@ -59,7 +61,7 @@ func LikeAzure() Options {
 
 // LikeFile plays package file with single files.
 func LikeFile() Options {
-	return Options{Metadata: true, Checking: true, MaxPayload: 1 << 20}
+	return Options{Metadata: true, Local: true, Checking: true, MaxPayload: 1 << 20}
 }
 
 // Like is what plays each driver of backends/all with its options left out, by
@@ -76,11 +78,13 @@ var pathPattern = regexp.MustCompile(`^([^/.][^/]*|\.[^/.][^/]*)(/([^/.][^/]*|\.
 
 func properties(o Options) backends.Properties {
 	return backends.Properties{
-		CompareAndSet: o.CompareAndSet,
-		Versions:      o.Versions,
-		Metadata:      o.Metadata,
-		Volatile:      o.Volatile,
-		MaxPayload:    o.MaxPayload,
+		CompareAndSet:  o.CompareAndSet,
+		Versions:       o.Versions,
+		Metadata:       o.Metadata,
+		Volatile:       o.Volatile,
+		Local:          o.Local,
+		FirstIsCurrent: o.FirstIsCurrent,
+		MaxPayload:     o.MaxPayload,
 		Path: backends.PathRule{
 			Pattern: pathPattern, Max: maxPath,
 			Says: "parts joined by single slashes, none empty, none . or .. or starting with ..",

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -66,7 +67,16 @@ func harness(options mem.Options) backendtest.Harness {
 		Hanging: func(*testing.T) backends.Backend {
 			return faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() })
 		},
-		Escapes: []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
+		Throttled: func(*testing.T) backends.Backend {
+			return faulty.Wrap(store.Backend(), func(c faulty.Call) faulty.Fault {
+				return faulty.Fail(&backends.Error{Op: string(c.Op), Ref: c.Ref, Kind: backends.ErrThrottled, RetryAfter: 7 * time.Second})
+			})
+		},
+		RetryAfter: 7 * time.Second,
+		Mark:       func(_ *testing.T, ref backends.Ref) { store.Mark(ref.Path, true) },
+		Marked:     func(_ *testing.T, ref backends.Ref) bool { return store.Marked(ref.Path) },
+		Log:        &backendtest.Log{}, // nothing here logs
+		Escapes:    []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
 	}
 }
 
@@ -180,7 +190,7 @@ func TestEmptyPayloadIsInvalid(t *testing.T) {
 // TestPromoteOfWhatIsGone: a pending version that another replaced can't be
 // promoted any more.
 func TestPromoteOfWhatIsGone(t *testing.T) {
-	b, ref := mem.New(mem.LikeAWS()).Backend(), backends.Ref{Path: "a"}
+	b, ref := mem.New(mem.Options{Staging: true}).Backend(), backends.Ref{Path: "a"}
 	stager, _ := backends.As[backends.Stager](b)
 	v, err := stager.PutPending(t.Context(), ref, backends.Item{Payload: secret.New("one")})
 	if err != nil {

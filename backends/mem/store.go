@@ -19,12 +19,13 @@ type Store struct {
 	mu      sync.Mutex
 	entries map[string]entry
 	denied  map[string]bool
+	marks   map[string]bool
 	down    bool
 }
 
 // New makes an empty store.
 func New(o Options) *Store {
-	return &Store{options: o, entries: map[string]entry{}, denied: map[string]bool{}}
+	return &Store{options: o, entries: map[string]entry{}, denied: map[string]bool{}, marks: map[string]bool{}}
 }
 
 // entry is one place. Versions count from 1 and are never given twice, also

@@ -1,10 +1,12 @@
 package vault
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -24,11 +26,13 @@ func TestConformance(t *testing.T) {
 	policy := v.Policy(t, agentPolicy(mount))
 	token := v.NewToken(t, "1h", policy)
 	denied := v.NewToken(t, "1h", "default")
+	log := &backendtest.Log{}
+	open := func(t *testing.T, address, token string) backends.Backend {
+		return openLogging(t, withToken(t, address, mount, token), io.MultiWriter(t.Output(), log))
+	}
 	backendtest.Run(t, backendtest.Harness{
-		Open: func(t *testing.T) backends.Backend {
-			return openLogging(t, withToken(t, v.Addr, mount, token), t.Output())
-		},
-		Ref: func(t *testing.T) backends.Ref { return refOf("connections/" + realtest.Name(t)) },
+		Open: func(t *testing.T) backends.Backend { return open(t, v.Addr, token) },
+		Ref:  func(t *testing.T) backends.Ref { return refOf("connections/" + realtest.Name(t)) },
 		Overwrite: func(t *testing.T, ref backends.Ref, payload secret.Value) {
 			overwrite(t, v, mount, ref.Path, map[string]any{defaultKey: payload.Reveal()})
 		},
@@ -36,20 +40,39 @@ func TestConformance(t *testing.T) {
 			v.Do(t, http.MethodDelete, mount+"/data/"+ref.Path, nil)
 		},
 		Denied: func(t *testing.T) (backends.Backend, backends.Ref) {
-			return openLogging(t, withToken(t, v.Addr, mount, denied), t.Output()), refOf("x")
+			return open(t, v.Addr, denied), refOf("x")
 		},
-		Unreachable: func(t *testing.T) backends.Backend {
-			return openLogging(t, withToken(t, nobody(t), mount, token), t.Output())
+		Unreachable: func(t *testing.T) backends.Backend { return open(t, nobody(t), token) },
+		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, losingAnswers(t, v.Addr, mount), token) },
+		Hanging:     func(t *testing.T) backends.Backend { return open(t, hanging(t), token) },
+		Throttled:   func(t *testing.T) backends.Backend { return open(t, throttling(t, v.Addr), token) },
+		RetryAfter:  7 * time.Second,
+		Mark: func(t *testing.T, ref backends.Ref) {
+			marked := custom(t, v, mount, ref.Path)
+			marked["owner"] = "somebody"
+			v.Do(t, http.MethodPost, mount+"/metadata/"+ref.Path, map[string]any{"custom_metadata": marked})
 		},
-		AnswerLost: func(t *testing.T) backends.Backend {
-			return openLogging(t, withToken(t, losingAnswers(t, v.Addr, mount), mount, token), t.Output())
-		},
-		Hanging: func(t *testing.T) backends.Backend {
-			return openLogging(t, withToken(t, hanging(t), mount, token), t.Output())
-		},
+		Marked:  func(t *testing.T, ref backends.Ref) bool { return custom(t, v, mount, ref.Path)["owner"] == "somebody" },
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(token), secret.New(denied)},
+		Log:     log,
 	})
+}
+
+// throttling is a way to the server that asks for every call but a login's to
+// come later.
+func throttling(t *testing.T, to string) string {
+	t.Helper()
+	s := httptest.NewServer(relay{to: to, spoil: func(w http.ResponseWriter, r *http.Request, _ func() *http.Response) bool {
+		if strings.HasPrefix(r.URL.Path, "/v1/auth/") {
+			return false
+		}
+		w.Header().Set("Retry-After", "7")
+		http.Error(w, `{"errors":["request rate limit exceeded"]}`, http.StatusTooManyRequests)
+		return true
+	}})
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // agentPolicy is the policy of the package's comment for a whole mount.

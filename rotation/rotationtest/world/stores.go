@@ -172,7 +172,7 @@ func (s store) Check(ctx context.Context, ref backends.Ref) error {
 // PutPending writes beside the current value.
 func (s store) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
 	stager, _ := backends.As[backends.Stager](s.next)
-	err = s.write(ctx, "stage", ref, false, func(ctx context.Context) error { v, err = stager.PutPending(ctx, ref, item); return err })
+	err = s.write(ctx, "stage", ref, s.shop.kind.FirstIsCurrent, func(ctx context.Context) error { v, err = stager.PutPending(ctx, ref, item); return err })
 	return v, err
 }
 
