@@ -43,6 +43,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
 	group.Go(func() error { return socket.Serve(ctx) })
+	group.Go(func() error { a.watchCredential(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx) })
 	if err := group.Wait(); err != nil {
 		a.log.Error("agent failed", "error", err)
@@ -80,6 +81,25 @@ func (a *Agent) serve(ctx context.Context, listener net.Listener, handler http.H
 // Alive says why the process has to be started anew; nil when it needn't.
 func (a *Agent) Alive() error { return a.failure() }
 
+// Pulse returns nil once the loop that runs the passes has turned, and the
+// error of ctx when it didn't in time. Run must have been called.
+func (a *Agent) Pulse(ctx context.Context) error {
+	if err := a.failure(); err != nil {
+		return err
+	}
+	felt := make(chan struct{})
+	a.mu.Lock()
+	a.pulses = append(a.pulses, felt)
+	a.mu.Unlock()
+	a.wake()
+	select {
+	case <-felt:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Ready says why the agent doesn't do its work yet, or any more; nil when it
 // does.
 func (a *Agent) Ready() error {
@@ -107,6 +127,9 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
 	}
 	doc.Running = true
+	if end, known := a.client.CredentialExpires(); known && !end.IsZero() {
+		doc.CredentialExpiresAt = &end
+	}
 	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}
 	if loadErr != nil {
 		doc.Declaration.Error = loadErr.Error()

@@ -45,7 +45,8 @@ func (w *work) issue(ctx context.Context, a Issue) {
 	w.e.log.Warn("token not issued", "slot", w.pol.Slot, "label", intent.Label, "error", err)
 	claimed := again || intent.Process != w.e.process
 	switch {
-	case errors.Is(err, ErrDuplicate):
+	case errors.Is(err, ErrDuplicate): // this post made nothing, also if the journal doesn't hear of it
+		w.unpost(intent.Generation, before, again)
 		w.commit(ctx, func(r *Record) Event { return r.burn(Burn{Claimed: claimed}) })
 	case errors.Is(err, ErrUnknownOutcome), errors.Is(err, ErrInvalidAnswer):
 		w.postpone(ctx, err, now)
@@ -88,7 +89,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	g := *w.rec.current()
 	value, prev := w.mem.values[g.Number], w.obs.Targets[a.Target].Reading.Version
 	w.mu.Unlock()
-	target := w.byKey[a.Target]
+	target := w.target(a.Target)
 	payload, err := target.Payload(w.token(&g, value))
 	if err != nil {
 		w.deliverFailed(ctx, a.Target, err)

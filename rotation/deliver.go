@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -11,10 +10,8 @@ import (
 // targets is the delivering machine, one for each target: behind → current; or
 // foreign, or blocked.
 func (n *pass) targets() {
-	for _, key := range slices.Sorted(maps.Keys(n.rec.Targets)) {
-		if !n.pol.declares(key) {
-			n.note(Forget{Target: key})
-		}
+	for _, key := range n.rec.undeclared(n.pol) {
+		n.note(Forget{Target: key})
 	}
 	current := n.rec.current()
 	for _, t := range n.pol.Targets {
@@ -172,6 +169,18 @@ func (n *pass) refused(g *Generation, at time.Time) {
 		}
 		n.note(Unprove{Generation: g.Number})
 	}
+}
+
+// undeclared lists the targets that have left the declaration.
+func (r *Record) undeclared(pol *Policy) []string {
+	var left []string
+	for key := range r.Targets {
+		if !pol.declares(key) {
+			left = append(left, key)
+		}
+	}
+	slices.Sort(left)
+	return left
 }
 
 // declares reports whether the target is in the declaration.

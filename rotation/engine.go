@@ -300,7 +300,7 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 			return Outcome{}, ctx.Err()
 		}
 		now := w.refresh()
-		actions, reason := Next(w.rec, w.obs, slot.Policy, now)
+		actions, reason := next(&w.rec, &w.obs, w.pol, now)
 		if wait, ok := actions[0].(Wait); ok {
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,

@@ -50,7 +50,7 @@ func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
 func (w *work) read(ctx context.Context, a Read) {
 	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
 	defer cancel()
-	reading, err := w.byKey[a.Target].Read(ctx, backends.Current)
+	reading, err := w.target(a.Target).Read(ctx, backends.Current)
 	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,7 +67,7 @@ func (w *work) wasRead(key string, seen TargetSeen) {
 	w.mem.checked[key] = seen.At
 	delete(w.mem.unread, key)
 	delete(w.mem.versions, key)
-	if !seen.Reading.Meta.IsZero() && w.byKey[key].Describes() {
+	if !seen.Reading.Meta.IsZero() && w.target(key).Describes() {
 		w.mem.versions[key] = seen.Reading.Version
 	}
 }
@@ -91,7 +91,7 @@ func (w *work) notRead(key string, err error, now time.Time) {
 func (w *work) glance(ctx context.Context, a Glance) {
 	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
 	defer cancel()
-	meta, version, err := w.byKey[a.Target].Describe(ctx)
+	meta, version, err := w.target(a.Target).Describe(ctx)
 	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,7 +111,7 @@ func (w *work) glance(ctx context.Context, a Glance) {
 // another shape than is declared now: the format or the instance's URL was
 // changed. What a lossy format holds can't be told from its shape.
 func (w *work) reshaped(key string, r backends.Reading) bool {
-	target, current := w.byKey[key], w.rec.current()
+	target, current := w.target(key), w.rec.current()
 	if !r.Present || current == nil || target.Format.Lossy() {
 		return false
 	}
@@ -126,7 +126,7 @@ func (w *work) check(ctx context.Context, a Check) {
 	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
 	defer cancel()
 	why := Reason("")
-	if err := w.byKey[a.Target].Check(ctx); err != nil {
+	if err := w.target(a.Target).Check(ctx); err != nil {
 		why = targetReason(err)
 		w.e.log.Warn("target not ready", "slot", w.pol.Slot, "target", a.Target, "reason", string(why), "error", err)
 	}
@@ -206,7 +206,7 @@ func (w *work) unreadable(key string) bool {
 func (w *work) findAt(ctx context.Context, key string, fp secret.Fingerprint) (secret.Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
 	defer cancel()
-	return w.byKey[key].Find(ctx, fp)
+	return w.target(key).Find(ctx, fp)
 }
 
 func (w *work) prove(ctx context.Context, a Prove) {

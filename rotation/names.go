@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -35,7 +34,7 @@ func Label(token, agentID string, generation uint64) string {
 	return labelPrefix(token, agentID) + strconv.FormatUint(generation, 10)
 }
 
-func labelPrefix(token, agentID string) string { return fmt.Sprintf("%s.%s.g", token, agentID) }
+func labelPrefix(token, agentID string) string { return token + "." + agentID + ".g" }
 
 // MaxGeneration is the highest number of a generation: the largest that every
 // reader of JSON takes whole.
@@ -50,7 +49,7 @@ func ParseLabel(label, token, agentID string) (uint64, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || n == 0 || n > MaxGeneration || strconv.FormatUint(n, 10) != digits {
+	if err != nil || digits[0] == '0' || n > MaxGeneration {
 		return 0, false
 	}
 	return n, true

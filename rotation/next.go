@@ -31,14 +31,19 @@ const (
 // Looks come before notes and notes before deeds: nothing is decided on what
 // wasn't looked at, and what was seen is committed before the world is changed.
 func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Reason) {
-	n := decide(&rec, &obs, &pol, now)
+	return next(&rec, &obs, &pol, now)
+}
+
+// next is Next without its copies. It changes nothing behind its pointers.
+func next(rec *Record, obs *Observation, pol *Policy, now time.Time) ([]Action, Reason) {
+	n := pass{rec: rec, obs: obs, pol: pol, now: now}
+	n.decide()
 	return n.answer()
 }
 
-// decide is Next before it answers. It changes nothing behind its pointers.
-func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
-	n := &pass{rec: rec, obs: obs, pol: pol, now: now}
-	if rec.Revision == 0 {
+// decide asks the machines.
+func (n *pass) decide() {
+	if n.rec.Revision == 0 {
 		n.rebuild()
 	} else {
 		n.requests()
@@ -51,7 +56,6 @@ func decide(rec *Record, obs *Observation, pol *Policy, now time.Time) *pass {
 			n.note(*n.resume)
 		}
 	}
-	return n
 }
 
 // pass is one call of Next.
@@ -172,7 +176,7 @@ func (n *pass) haveTokens(after time.Time) bool {
 		return true
 	}
 	if !n.held() && (n.tokensAfter == nil || after.After(*n.tokensAfter)) {
-		n.tokensAfter = &after
+		n.tokensAfter = new(after)
 	}
 	return false
 }
@@ -184,7 +188,7 @@ func (n *pass) haveAccount(after time.Time) bool {
 		return true
 	}
 	if !n.held() && (n.accountAfter == nil || after.After(*n.accountAfter)) {
-		n.accountAfter = &after
+		n.accountAfter = new(after)
 	}
 	return false
 }

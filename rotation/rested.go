@@ -43,7 +43,8 @@ func rests(rec *Record, seen *Observation, pol *Policy, now time.Time) *rested {
 	account.At = time.Time{} // older than anything: its age must not matter
 	obs := Observation{Process: seen.Process, Began: now, Account: &account, Tokens: seen.Tokens,
 		Posted: seen.Posted, Checked: seen.Checked}
-	n := decide(rec, &obs, pol, now)
+	n := pass{rec: rec, obs: &obs, pol: pol, now: now}
+	n.decide()
 	actions, reason := n.answer()
 	if _, wait := actions[0].(Wait); !wait {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type work struct {
 	e      *Engine
 	pol    *Policy
-	byKey  map[string]*backends.Target
+	at     []*backends.Target // those of the policy, in its order
 	mem    *memory
 	failed error // the first commit that the journal refused
 
@@ -32,10 +33,7 @@ type work struct {
 }
 
 func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
-	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), byKey: map[string]*backends.Target{}}
-	for _, t := range slot.Targets {
-		w.byKey[t.Key()] = t
-	}
+	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), at: slot.Targets}
 	w.mem.wake()
 	w.mem.rested.Store(nil)
 	w.asked = w.mem.asked.Load()
@@ -74,6 +72,11 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		w.listed(list)
 	}
 	return w, nil
+}
+
+// target is where the declared target of that key is reached.
+func (w *work) target(key string) *backends.Target {
+	return w.at[slices.IndexFunc(w.pol.Targets, func(t TargetPolicy) bool { return t.Key == key })]
 }
 
 // refresh brings in what other slots learnt, and returns the time.

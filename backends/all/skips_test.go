@@ -15,12 +15,12 @@ import (
 	"github.com/handover-agent/handover/backends/backendtest"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/skips.txt from what the drivers say of themselves")
+var update = flag.Bool("update", false, "rewrite testdata/skips.golden from what the drivers say of themselves")
 
 // TestSkips holds the whole list of what the conformance suite doesn't ask of a
 // driver, each with the property by which its store says that it can't.
 func TestSkips(t *testing.T) {
-	const golden = "testdata/skips.txt"
+	const golden = "testdata/skips.golden"
 	var got strings.Builder
 	for _, d := range all.Drivers() {
 		fmt.Fprintf(&got, "== %s\n", d.Type)

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // Limits of Secrets Manager: "AWS Secrets Manager quotas" in its user guide.
@@ -91,9 +92,9 @@ type backend struct {
 	agentID string
 	options Options
 	log     *slog.Logger
-	wire    *wire
+	wire    *wire.Transport
 	client  *secretsmanager.Client
-	limit   *limit
+	limit   *wire.Limit
 	puts    *allowance
 }
 
@@ -114,10 +115,13 @@ func open(ctx context.Context, env backends.Env, options any) (backends.Backend,
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
 	filled := declared.withDefaults(env.AgentID)
-	w := newWire()
-	cfg, err := w.login(ctx, filled)
+	w, err := wire.New(filled.wire())
 	if err != nil {
-		w.close()
+		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
+	}
+	cfg, err := login(ctx, filled, w)
+	if err != nil {
+		w.Close()
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
 	return &backend{
@@ -126,12 +130,13 @@ func open(ctx context.Context, env backends.Env, options any) (backends.Backend,
 		log:     env.Log.With("backend", env.Name),
 		wire:    w,
 		client: secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+			o.HTTPClient = w.Client()
 			o.BaseEndpoint = nil // the declaration decides, not AWS_ENDPOINT_URL
 			if filled.Endpoint != "" {
 				o.BaseEndpoint = aws.String(filled.Endpoint)
 			}
 		}),
-		limit: newLimit(filled.MaxInFlight, filled.Rate),
+		limit: wire.NewLimit(filled.MaxInFlight, filled.Rate),
 		puts:  newAllowance(),
 	}, nil
 }
@@ -141,6 +146,6 @@ func (b *backend) Properties() backends.Properties { return properties() }
 
 // Close ends all requests, those of a login under way too.
 func (b *backend) Close() error {
-	b.wire.close()
+	b.wire.Close()
 	return nil
 }

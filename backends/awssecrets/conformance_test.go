@@ -12,6 +12,7 @@ import (
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/internal/realtest"
 )
 
 // escapes are names that AWS refuses, or takes for something else.
@@ -48,7 +49,7 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 		other.Endpoint = endpoint
 		return openLogging(t, &other, io.MultiWriter(t.Output(), log))
 	}
-	losing, silent, closed, busy := losingAnswers(t, s.url), hanging(t), nobody(t), throttling(t)
+	losing, silent, closed := losingAnswers(t, s.url), hanging(t), nobody(t)
 	return backendtest.Harness{
 		Open:      func(t *testing.T) backends.Backend { return open(t, keyOfAgent, s.url) },
 		Ref:       newRef,
@@ -60,29 +61,36 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 		Unreachable: func(t *testing.T) backends.Backend { return open(t, keyOfAgent, closed) },
 		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, keyOfAgent, losing) },
 		Hanging:     func(t *testing.T) backends.Backend { return open(t, keyOfAgent, silent) },
-		Throttled:   func(t *testing.T) backends.Backend { return open(t, keyOfAgent, busy) },
-		RetryAfter:  7 * time.Second,
-		Mark: func(t *testing.T, ref backends.Ref) {
-			s.Do(t, "TagResource", map[string]any{"SecretId": ref.Path, "Tags": []any{map[string]any{"Key": "owner", "Value": "somebody"}}})
+		Throttled: func(t *testing.T) backends.Backend {
+			return open(t, keyOfAgent, busy(t))
 		},
-		Marked:  func(t *testing.T, ref backends.Ref) bool { return s.tagsOf(t, ref.Path)["owner"] == "somebody" },
-		Escapes: escapes,
-		Secrets: []secret.Value{secret.New(keySecret)},
-		Log:     log,
+		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+			s.Do(t, "TagResource", map[string]any{"SecretId": ref.Path, "Tags": []any{map[string]any{"Key": "team", "Value": "data"}}})
+			return func(t *testing.T) bool { return s.tagsOf(t, ref.Path)["team"] == "data" }
+		},
+		Names: func(t *testing.T) []string {
+			name := realtest.Name(t)
+			return []string{
+				name, "/" + name, name + "/_+=.@-", name + "-abcde", name + "-abcdefg", "-" + name, name + strings.Repeat("n", 512-len(name)),
+			}
+		},
+		RetryAfter: 7 * time.Second,
+		Escapes:    escapes,
+		Secrets:    []secret.Value{secret.New(keySecret)},
+		Log:        log,
 	}
 }
 
-// throttling is a server that asks for every call to come later.
-func throttling(t *testing.T) string {
+// busy is a store that asks every call to come back later.
+func busy(t *testing.T) string {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "7")
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"__type":"ThrottlingException","message":"Rate exceeded"}`)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL
+	s, address := scripted(t, nil)
+	for action := range s.answers {
+		busy := failing(http.StatusBadRequest, "ThrottlingException")
+		busy.header = map[string]string{"Retry-After": "7"}
+		s.set(action, busy)
+	}
+	return address
 }
 
 // nobody is an address where nothing listens.

@@ -2,7 +2,6 @@ package awssecrets
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -138,47 +137,12 @@ func TestAllowance(t *testing.T) {
 	})
 }
 
-// Calls wait for their turn, by number and by time, and no longer than their
-// context.
-func TestLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, start := newLimit(2, 2), time.Now()
-		var leaves []func()
-		for range 2 {
-			leave, err := l.enter(t.Context())
-			if err != nil || time.Since(start) != 0 {
-				t.Fatalf("a free turn: %v after %v", err, time.Since(start))
-			}
-			leaves = append(leaves, leave)
-		}
-		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the third at once: %v", err)
-		}
-		leaves[0]()
-		for i, want := range []time.Duration{500 * time.Millisecond, time.Second} {
-			leave, err := l.enter(t.Context())
-			if err != nil || time.Since(start) != want {
-				t.Errorf("turn %d: %v after %v, want %v", i, err, time.Since(start), want)
-			}
-			leave()
-		}
-		short, cancel = context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("too early for the rate: %v", err)
-		}
-		leaves[1]()
-	})
-}
-
 func TestNoTurnInTime(t *testing.T) {
 	s, u := scripted(t, nil)
 	o := at(u)
 	o.MaxInFlight = 1
 	b := opened(t, o)
-	leave, err := b.limit.enter(t.Context())
+	leave, err := b.limit.Enter(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,10 @@ func (b *backend) stage(ctx context.Context, ref backends.Ref, s state, item bac
 	if err := b.writeTags(ctx, ref, s, b.wanted(s, item, id)); err != nil {
 		return "", err
 	}
-	if s.labelled(id) {
+	switch {
+	case s.at[labelPending] == id: // an earlier Put came this far
+		return id, nil
+	case s.labelled(id):
 		return id, b.move(ctx, ref, labelPending, id, s.at[labelPending])
 	}
 	if wait := b.puts.take(ref.Path); wait > 0 {

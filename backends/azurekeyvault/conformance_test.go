@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/handover-agent/handover/backends/azurekeyvault/vaulttest"
 	"github.com/handover-agent/handover/backends/backendtest"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/internal/realtest"
 )
 
 // escapes are paths that would leave the vault's secrets, or reach one of
@@ -66,15 +68,18 @@ func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
 		},
 		AnswerLost: func(t *testing.T) backends.Backend { return open(t, v.relayed(t, loseAnswers)) },
 		Hanging:    func(t *testing.T) backends.Backend { return open(t, v.relayed(t, hang)) },
-		Throttled:  func(t *testing.T) backends.Backend { return open(t, v.relayed(t, throttle)) },
+		Throttled:  func(t *testing.T) backends.Backend { return open(t, v.relayed(t, busy)) },
 		RetryAfter: 7 * time.Second,
-		Mark: func(t *testing.T, ref backends.Ref) {
-			tags := latest(t, hands, ref).Tags
-			tags["owner"] = to.Ptr("somebody")
-			must(t)(hands.UpdateSecretProperties(t.Context(), ref.Path, "", azsecrets.UpdateSecretPropertiesParameters{Tags: tags}, nil))
+		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+			now := latest(t, hands, ref)
+			all := now.Tags
+			all["team"] = to.Ptr("data")
+			must(t)(hands.UpdateSecretProperties(t.Context(), ref.Path, now.ID.Version(), azsecrets.UpdateSecretPropertiesParameters{Tags: all}, nil))
+			return func(t *testing.T) bool { return valueOf(latest(t, hands, ref).Tags)["team"] == "data" }
 		},
-		Marked: func(t *testing.T, ref backends.Ref) bool {
-			return valueOf(latest(t, hands, ref).Tags)["owner"] == "somebody"
+		Names: func(t *testing.T) []string {
+			name := realtest.Name(t)
+			return []string{name, "-" + name + "-", "0" + name, "A" + strings.ToUpper(name), name + strings.Repeat("n", 127-len(name))}
 		},
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(v.server.Secret)},
@@ -103,22 +108,20 @@ func loseAnswers(_ http.ResponseWriter, r *http.Request, forward http.Handler) b
 	panic(http.ErrAbortHandler)
 }
 
+// busy asks every call to come back later.
+func busy(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+	if !strings.HasPrefix(r.URL.Path, "/secrets/") && !strings.HasPrefix(r.URL.Path, "/deletedsecrets/") {
+		return false // the login
+	}
+	w.Header().Set("Retry-After", "7")
+	w.WriteHeader(http.StatusTooManyRequests)
+	return true
+}
+
 // hang never answers. A server sees its caller leave when it has read all that
 // was sent.
 func hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
-	return true
-}
-
-// throttle asks for every call to come later, once it knows who calls.
-func throttle(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
-	if r.Header.Get("Authorization") == "" {
-		return false
-	}
-	w.Header().Set("Retry-After", "7")
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusTooManyRequests)
-	_, _ = io.WriteString(w, `{"error":{"code":"Throttled","message":"too many requests"}}`)
 	return true
 }

@@ -3,9 +3,9 @@
 //
 // A driver's test is a [Harness] and one call of [Run]. Subtests that a
 // backend's Properties, or the optional interfaces that it lacks, make
-// meaningless are not run ([Skips] lists them); where the opposite can be
-// observed, a subtest asserts that instead (StaleVersionIsIgnored for
-// StaleVersionIsConflict, and so on).
+// meaningless are not run ([Skips] lists them, and backends/all/testdata those of
+// all drivers); where the opposite can be observed, a subtest asserts that
+// instead (StaleVersionIsIgnored for StaleVersionIsConflict, and so on).
 //
 // Not asserted: how long anything takes, and what is left after a restart of the
 // store.
@@ -52,10 +52,13 @@ type Harness struct {
 	Throttled func(t *testing.T) backends.Backend
 	// RetryAfter is how long it asks to wait; 0 where the product can't say.
 	RetryAfter time.Duration
-	// Mark puts metadata beside the value at ref as another hand does it, and
-	// Marked reports whether it is there still. For OthersMetadataSurvives.
-	Mark   func(t *testing.T, ref backends.Ref)
-	Marked func(t *testing.T, ref backends.Ref) bool
+	// Annotate writes something of other people's beside the value at ref, and
+	// returns a look whether it stands there still. For
+	// OthersMetadataSurvives.
+	Annotate func(t *testing.T, ref backends.Ref) (stands func(t *testing.T) bool)
+	// Names are paths at edges of the rule that the suite can't guess, where
+	// nothing was ever written. For EveryAllowedNameGoes; may be nil.
+	Names func(t *testing.T) []string
 	// Log is where all backends of this harness log to. For LogsHoldNoSecret.
 	Log *Log
 	// Escapes are paths that would leave the backend's root, or reach what is

@@ -18,7 +18,7 @@ func metaTests() []subtest {
 		{name: "MetaMayBeUnknown", run: metaMayBeUnknown},
 		{
 			name: "OthersMetadataSurvives", run: othersMetadataSurvives, needs: []property{metadata, not(local)},
-			lacks: func(h Harness) bool { return h.Mark == nil || h.Marked == nil },
+			lacks: func(h Harness) bool { return h.Annotate == nil },
 		},
 	}
 }
@@ -89,14 +89,14 @@ func metaMayBeUnknown(t *testing.T, s *suite) {
 func othersMetadataSurvives(t *testing.T, s *suite) {
 	b, ref, second := s.open(t), s.Ref(t), newItem(2)
 	v1 := put(t, b, ref, newItem(1), backends.Absent)
-	s.Mark(t, ref)
+	stands := s.Annotate(t, ref)
 	survives := func(what string) {
 		t.Helper()
-		if !s.Marked(t, ref) {
+		if !stands(t) {
 			t.Errorf("%s took another's metadata away", what)
 		}
 	}
-	survives("the mark itself")
+	survives("nothing")
 	v2 := put(t, b, ref, second, v1)
 	survives("the next put")
 	second.Meta = newMeta(7, second.Payload)

@@ -102,10 +102,10 @@ func nameFlaws() []flaw {
 	}
 	return []flaw{
 		{name: "all paths are one", found: "PathsAreApart", make: renamed(func(string) string { return "one" })},
-		{name: "a name that the rule allows is refused", found: "NamesOfTheRuleGo", make: renamed(func(path string) string {
+		{name: "a name that the rule allows is refused", found: "EveryAllowedNameGoes", make: renamed(func(path string) string {
 			return strings.ReplaceAll(path, "~", "//")
 		})},
-		{name: "a long name is cut", found: "NamesOfTheRuleGo", make: putting(func(_ *whole, _ *mem.Store, put putter) putter {
+		{name: "a long name is cut", found: "EveryAllowedNameGoes", make: putting(func(_ *whole, _ *mem.Store, put putter) putter {
 			return func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				ref.Path = ref.Path[:min(len(ref.Path), 500)]
 				return put(ctx, ref, item, prev)

@@ -10,7 +10,7 @@ import (
 func pathTests() []subtest {
 	return []subtest{
 		{name: "PathsAreApart", run: pathsAreApart},
-		{name: "NamesOfTheRuleGo", run: namesOfTheRuleGo},
+		{name: "EveryAllowedNameGoes", run: everyAllowedNameGoes},
 		{
 			name: "OtherNamesAreRefusedUnasked", run: otherNamesAreRefusedUnasked,
 			lacks: func(h Harness) bool { return h.Unreachable == nil },
@@ -68,9 +68,9 @@ func letters() []string {
 // with is a name like base that has c in it.
 func with(base, c string) string { return base + "-x" + c + "y" }
 
-// namesOfTheRuleGo: names of all letters that the rule allows, and as long as it
-// allows.
-func namesOfTheRuleGo(t *testing.T, s *suite) {
+// everyAllowedNameGoes: names of all letters that the rule allows, and as long as
+// it allows.
+func everyAllowedNameGoes(t *testing.T, s *suite) {
 	b, ref, rule := s.open(t), s.Ref(t), s.properties.Path
 	base, allowed := ref.Path, ""
 	for _, c := range letters() {
@@ -88,9 +88,12 @@ func namesOfTheRuleGo(t *testing.T, s *suite) {
 	if rule.Max > 0 {
 		names = append(names, longest(rule, s.Ref(t).Path))
 	}
+	if s.Names != nil {
+		names = append(names, s.Names(t)...)
+	}
 	for _, name := range names {
 		if err := rule.Check(name); err != nil {
-			t.Errorf("the suite's own name is refused: %v", err)
+			t.Errorf("the rule refuses what should go: %v", err)
 		}
 		ref.Path = name
 		item := newItem(1)

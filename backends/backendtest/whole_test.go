@@ -126,11 +126,13 @@ func flawedHarness(options mem.Options, flaw func(*whole, *mem.Store)) backendte
 			}), store)
 		},
 		RetryAfter: time.Hour,
-		Mark:       func(_ *testing.T, ref backends.Ref) { store.Mark(ref.Path, true) },
-		Marked:     func(_ *testing.T, ref backends.Ref) bool { return store.Marked(ref.Path) },
-		Escapes:    []string{"", "../a", "a/../b"},
-		Secrets:    []secret.Value{credential},
-		Log:        log,
+		Annotate: func(_ *testing.T, ref backends.Ref) func(*testing.T) bool {
+			store.Mark(ref.Path, true)
+			return func(*testing.T) bool { return store.Marked(ref.Path) }
+		},
+		Escapes: []string{"", "../a", "a/../b"},
+		Secrets: []secret.Value{credential},
+		Log:     log,
 	}
 }
 

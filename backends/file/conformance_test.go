@@ -73,6 +73,9 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 			byHand(t, inTheWay, "not a folder")
 			return open(t, filepath.Join(inTheWay, "dir"))
 		},
+		Names: func(t *testing.T) []string {
+			return []string{ref(t).Path + "-with a space", ref(t).Path + ".é", "." + strings.ReplaceAll(ref(t).Path, "/", "-")}
+		},
 		Escapes: []string{
 			"", "/", "/etc/passwd", "../outside", "a/../../outside", "..", ".", "a/", "a//b", "a/.", "a/..",
 			".handover/lock", ".handover", "a/.handover-x.tmp", "..data/a", "a/..data", "a\nb", strings.Repeat("a/", 512) + "a",

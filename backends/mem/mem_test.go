@@ -73,10 +73,13 @@ func harness(options mem.Options) backendtest.Harness {
 			})
 		},
 		RetryAfter: 7 * time.Second,
-		Mark:       func(_ *testing.T, ref backends.Ref) { store.Mark(ref.Path, true) },
-		Marked:     func(_ *testing.T, ref backends.Ref) bool { return store.Marked(ref.Path) },
-		Log:        &backendtest.Log{}, // nothing here logs
-		Escapes:    []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
+		Annotate: func(_ *testing.T, ref backends.Ref) func(*testing.T) bool {
+			store.Mark(ref.Path, true)
+			return func(*testing.T) bool { return store.Marked(ref.Path) }
+		},
+		Names:   func(*testing.T) []string { return []string{"x", ".a", "a b/c..d/é"} },
+		Log:     &backendtest.Log{}, // nothing here logs
+		Escapes: []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,11 @@ func Redact(err error, values ...Value) error {
 	}
 	var all []string
 	for _, v := range values {
-		all = append(all, forms(v)...)
+		for _, form := range forms(v) {
+			if !slices.Contains(all, form) { // a token is a part of its payload
+				all = append(all, form)
+			}
+		}
 	}
 	if len(all) == 0 || !traced(err, all) {
 		return err
@@ -64,9 +69,11 @@ func traced(err error, forms []string) bool {
 
 // cover replaces in text each run of characters that comes from the forms.
 func cover(text string, forms []string) string {
-	at := make(map[string][]int, len(text)) // where each run of minTrace starts
-	for i := range len(text) - minTrace + 1 {
-		at[text[i:i+minTrace]] = append(at[text[i:i+minTrace]], i)
+	// Each run of minTrace ends first there, and then there again; 0 is never.
+	first, again := make(map[string]int, len(text)), make([]int, len(text)+1)
+	for end := len(text); end >= minTrace; end-- {
+		run := text[end-minTrace : end]
+		again[end], first[run] = first[run], end
 	}
 	hidden := make([]bool, len(text))
 	for _, form := range forms {
@@ -75,10 +82,14 @@ func cover(text string, forms []string) string {
 		}
 		for i := range len(form) - minTrace + 1 {
 			run := form[i : i+minTrace]
-			for _, start := range at[run] {
-				hide(hidden[start : start+minTrace])
+			end := first[run]
+			if end == 0 {
+				continue
 			}
-			delete(at, run) // once is enough: a long repetition has the same run everywhere
+			delete(first, run) // once is enough: a long repetition has the same run everywhere
+			for ; end != 0; end = again[end] {
+				hide(hidden[end-minTrace : end])
+			}
 		}
 	}
 	var out strings.Builder

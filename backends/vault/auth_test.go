@@ -30,7 +30,7 @@ func newAppRole(t *testing.T, settings map[string]any) approleSetup {
 	t.Helper()
 	v := realtest.Vault(t)
 	s := approleSetup{server: v, mount: v.MountKV(t, "2"), authMount: v.MountAppRole(t)}
-	s.policy = v.Policy(t, agentPolicy(s.mount))
+	s.policy = v.Policy(t, agentPolicy(t, s.mount))
 	all := map[string]any{"token_policies": []string{s.policy}, "token_ttl": "1h"}
 	for k, value := range settings {
 		all[k] = value

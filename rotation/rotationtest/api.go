@@ -21,7 +21,8 @@ import (
 type API struct {
 	mu       sync.Mutex
 	accounts []rotation.Account
-	tokens   []apiToken
+	tokens   []apiToken           // in the order of their making, also those that are gone
+	holds    map[secret.Value]int // which of them was found within a payload
 	lastID   int64
 	hands    hands
 	// OnRevoke is told of each call that revokes a live token, before it is
@@ -38,7 +39,7 @@ type apiToken struct {
 var _ rotation.Issuer = (*API)(nil)
 
 // NewAPI returns an instance without accounts.
-func NewAPI() *API { return &API{} }
+func NewAPI() *API { return &API{holds: map[secret.Value]int{}} }
 
 // Now is the bubble's time, moved by SetClock.
 func (a *API) Now() time.Time {
@@ -101,9 +102,9 @@ func (a *API) Tokens(context.Context) ([]rotation.Token, error) {
 }
 
 func (a *API) listed() []rotation.Token {
-	var all []rotation.Token
-	for _, t := range a.tokens {
-		if !t.gone {
+	all := make([]rotation.Token, 0, len(a.tokens))
+	for i := range a.tokens {
+		if t := &a.tokens[i]; !t.gone {
 			all = append(all, t.Token)
 		}
 	}

@@ -180,8 +180,12 @@ func (a *API) Trace(text []byte) (label string, found bool) {
 }
 
 func (a *API) within(payload secret.Value) *apiToken {
+	if i, known := a.holds[payload]; known {
+		return &a.tokens[i]
+	}
 	for i := range a.tokens {
 		if strings.Contains(payload.Reveal(), a.tokens[i].value.Reveal()) {
+			a.holds[payload] = i
 			return &a.tokens[i]
 		}
 	}

@@ -89,20 +89,20 @@ func (m *Memory) Dump() []byte {
 	var all bytes.Buffer
 	dumpTable(&all, m.store.slots)
 	dumpTable(&all, m.store.accounts)
-	for _, event := range m.store.events {
-		fmt.Fprintf(&all, "%+v\n", event)
-	}
-	for _, request := range m.store.requests {
-		fmt.Fprintf(&all, "%+v\n", request)
-	}
+	dump(&all, "events", m.store.events)
+	dump(&all, "requests", m.store.requests)
 	return all.Bytes()
 }
 
 func dumpTable[R any](to *bytes.Buffer, table map[string]R) {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
-		body, err := json.Marshal(table[key])
-		fmt.Fprintf(to, "%s %s %v\n", key, body, err)
+		dump(to, key, table[key])
 	}
+}
+
+func dump(to *bytes.Buffer, key string, stored any) {
+	body, err := json.Marshal(stored)
+	fmt.Fprintf(to, "%s %s %v\n", key, body, err)
 }
 
 // Slot implements [rotation.Journal].

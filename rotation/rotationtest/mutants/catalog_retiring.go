@@ -302,7 +302,7 @@ var retiring = []mutant{
 	{
 		Name: "target-that-left", Rule: "a target that left the declaration keeps nothing waiting",
 		Where:   `design.md, "Each target"`,
-		Edits:   []edit{{"rotation/deliver.go", `if !n.pol.declares(key) {`, `if false && !n.pol.declares(key) {`}},
+		Edits:   []edit{{"rotation/deliver.go", `if !pol.declares(key) {`, `if false && !pol.declares(key) {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRemovedTargetLeavesTheGate",
 	},
 }

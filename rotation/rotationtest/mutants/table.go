@@ -27,6 +27,8 @@ func (r result) missedAt() string {
 	switch {
 	case r.Problem != "":
 		return "no verdict"
+	case r.Spins:
+		return fmt.Sprintf("world %d, which spins", r.Seed)
 	case r.Seed != 0:
 		return fmt.Sprintf("world %d", r.Seed)
 	case r.Worlds != 0:

@@ -25,6 +25,7 @@ const (
 	CutShort     Fault = "list cut"
 	PagedTwice   Fault = "list pages twice"
 	NotValidYet  Fault = "token not valid at once"
+	NeverValid   Fault = "token never valid"
 	Refused      Fault = "order refused"
 	CommitFails  Fault = "commit fails"
 	CommitUnsure Fault = "commit done, reported as failed"
@@ -110,7 +111,7 @@ var ofAct = map[class][]weighted{
 	apiLook: with(weighted{LostBefore, 3}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	apiList: with(weighted{LostBefore, 3}, weighted{Throttled, 2}, weighted{Slow, 2}, weighted{Lagging, 6}, weighted{CutShort, 3}, weighted{PagedTwice, 2}),
 	apiMint: with(weighted{LostBefore, 4}, weighted{LostAfter, 8}, weighted{Twice, 5}, weighted{Throttled, 2}, weighted{Slow, 2},
-		weighted{LandsLate, 4}, weighted{NotValidYet, 6}, weighted{Refused, 2}),
+		weighted{LandsLate, 4}, weighted{NotValidYet, 6}, weighted{NeverValid, 3}, weighted{Refused, 2}),
 	apiMake: with(weighted{LostBefore, 4}, weighted{LostAfter, 8}, weighted{Twice, 5}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	apiDeed: with(weighted{LostBefore, 4}, weighted{LostAfter, 6}, weighted{Twice, 3}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	get:     with(weighted{LostBefore, 4}, weighted{Throttled, 2}, weighted{Slow, 2}),

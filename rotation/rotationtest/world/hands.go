@@ -147,6 +147,7 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 	case JournalLost, JournalOld, SecondAgent:
 		w.onJournal(f, first)
 	case OperatorRotates:
+		w.check.calls.asked[d.Policy.Slot]++
 		w.request(first, d.Policy.Slot, rotation.RequestRotate)
 	case OperatorResumes:
 		w.request(first, d.Policy.Slot, rotation.RequestResume)
@@ -229,6 +230,7 @@ func (w *World) replace(a *agent, disk Disk) error {
 		return err
 	}
 	w.check.forgot = time.Now()
+	w.check.calls.forget(a)
 	labels := map[string]bool{}
 	for rec, err := range a.journal.Slots(context.Background()) {
 		if err != nil {
@@ -298,11 +300,13 @@ func (w *World) onToken(f Fault, d rotation.Declared, r *rand.Rand) {
 		w.killed([]rotation.Token{t})
 		_ = w.api.Revoke(context.Background(), t.ID)
 	case TokenRestored:
+		w.check.calls.restored[t.ID] = w.moment()
 		_ = w.api.Restore(context.Background(), t.ID)
 	case TokenDeleted:
 		w.killed([]rotation.Token{t})
 		w.api.DeleteToken(t.ID)
 	case ConsumerHoldsOld:
+		w.check.calls.used[ours[0].ID] = w.moment()
 		w.api.ChangeToken(ours[0].ID, func(t *rotation.Token) { t.LastUsed = time.Now() })
 	}
 }
@@ -351,6 +355,7 @@ func (w *World) account() bool {
 
 // redeclare changes the declaration; the agent sees it at its next look.
 func (w *World) redeclare(f Fault, slot string, i int) {
+	w.edition++
 	for k := range w.slots {
 		d := &w.slots[k]
 		if d.Policy.Slot != slot {

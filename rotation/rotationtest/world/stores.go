@@ -25,9 +25,8 @@ func (j journal) commit(ctx context.Context, name, slot string, do func() error)
 	if full {
 		return errDisk
 	}
-	failed := func() error { return errDisk }
-	_, err := j.life.perform(ctx, act{class: commit, name: "commit " + name, slot: slot, do: do, unreached: failed, unsure: failed,
-		throttled: func(time.Duration) error { return errDisk }, cause: cause{what: "commit"}})
+	_, err := j.life.perform(ctx, act{class: commit, name: "commit " + name, slot: slot, do: do, cause: cause{what: "commit"},
+		fails: func(failure, time.Duration) error { return errDisk }})
 	return err
 }
 
@@ -35,8 +34,11 @@ func (j journal) commit(ctx context.Context, name, slot string, do func() error)
 func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Event) (stored rotation.Record, err error) {
 	err = j.commit(ctx, rec.Slot+" "+string(e.Act), rec.Slot, func() error {
 		stored, err = j.Journal.Commit(ctx, rec, e)
+		if err == nil {
+			j.life.agent.committed(j.Journal, stored)
+		}
 		if err == nil && rec.Intent != nil {
-			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
+			j.life.agent.w.check.intended(j.life.agent, *rec.Intent)
 		}
 		return err
 	})
@@ -48,7 +50,13 @@ func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Eve
 
 // CommitAccount stores an account's record.
 func (j journal) CommitAccount(ctx context.Context, rec rotation.AccountRecord, e rotation.Event) (stored rotation.AccountRecord, err error) {
-	err = j.commit(ctx, rec.ID+" "+string(e.Act), "", func() error { stored, err = j.Journal.CommitAccount(ctx, rec, e); return err })
+	err = j.commit(ctx, rec.ID+" "+string(e.Act), "", func() error {
+		stored, err = j.Journal.CommitAccount(ctx, rec, e)
+		if err == nil {
+			j.life.agent.committedAccount(j.Journal, stored)
+		}
+		return err
+	})
 	if err != nil {
 		return rec, err
 	}
@@ -80,31 +88,33 @@ func (s store) Unwrap() backends.Backend { return s.next }
 // perform does one act on the store. serves: it can change what is read there.
 func (s store) perform(ctx context.Context, class class, op string, ref backends.Ref, serves bool, do func() error) error {
 	w := s.life.agent.w
-	fail := func(kind error) func() error {
-		return func() error { return &backends.Error{Op: op, Ref: ref, Kind: kind} }
+	fails := func(why failure, wait time.Duration) error {
+		e := &backends.Error{Op: op, Ref: ref, Kind: backends.ErrUnavailable, RetryAfter: wait}
+		switch {
+		case why == refused:
+			e.Kind = backends.ErrDenied
+		case why == throttled:
+			e.Kind = backends.ErrThrottled
+		case why == unsure && class != get:
+			e.Kind = backends.ErrUnknownOutcome
+		}
+		return e
 	}
 	w.mu.Lock()
 	down, denied := time.Now().Before(s.shop.down), time.Now().Before(s.shop.denied)
 	w.mu.Unlock()
 	switch {
 	case down:
-		return fail(backends.ErrUnavailable)()
+		return fails(unreached, 0)
 	case denied && (class == put || op == "check"):
-		return fail(backends.ErrDenied)()
+		return fails(refused, 0)
 	}
-	unsure := fail(backends.ErrUnknownOutcome)
-	if class == get {
-		unsure = fail(backends.ErrUnavailable)
-	}
+	place := ref.String()
 	by := cause{what: op}
 	if serves {
-		by.target = ref.String()
+		by.target = place
 	}
-	_, err := s.life.perform(ctx, act{class: class, name: op + " " + ref.String(), slot: s.slot, do: do,
-		unreached: fail(backends.ErrUnavailable), unsure: unsure, cause: by,
-		throttled: func(d time.Duration) error {
-			return &backends.Error{Op: op, Ref: ref, Kind: backends.ErrThrottled, RetryAfter: d}
-		}})
+	_, err := s.life.perform(ctx, act{class: class, name: op + " " + place, slot: s.slot, do: do, fails: fails, cause: by})
 	return err
 }
 
@@ -115,13 +125,22 @@ func (s store) write(ctx context.Context, op string, ref backends.Ref, serves bo
 		if s.life.agent.w.lying {
 			return nil
 		}
-		return do(context.WithoutCancel(ctx))
+		before := s.shop.store.Peek(ref.Path)
+		err := do(context.WithoutCancel(ctx))
+		if err == nil && serves && (op != "stage" || before.IsZero()) {
+			s.life.agent.w.check.wrote(s, ref, before)
+		}
+		return err
 	})
 }
 
 // Put writes.
 func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
-	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error { v, err = s.next.Put(ctx, ref, item, prev); return err })
+	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = s.next.Put(ctx, ref, item, prev)
+		return err
+	})
 	return v, err
 }
 
@@ -129,12 +148,18 @@ func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, pr
 func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
 	err = s.perform(ctx, get, "get", ref, false, func() error {
 		item, v, err = s.next.Get(ctx, ref, at)
-		if at == backends.Current {
+		if at == backends.Current && (err == nil || errors.Is(err, backends.ErrNotFound)) {
 			s.looked(ref)
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, backends.ErrNotFound) {
+	failed := err != nil && !errors.Is(err, backends.ErrNotFound)
+	if at == backends.Current {
+		s.life.agent.w.mu.Lock()
+		s.life.unread[ref.String()] = failed
+		s.life.agent.w.mu.Unlock()
+	}
+	if failed {
 		return backends.Item{}, "", err
 	}
 	return item, v, err
@@ -156,8 +181,9 @@ func (s store) Close() error { return nil }
 func (s store) Describe(ctx context.Context, ref backends.Ref) (meta backends.Meta, v backends.Version, err error) {
 	describer, _ := backends.As[backends.Describer](s.next)
 	err = s.perform(ctx, get, "describe", ref, false, func() error {
-		meta, v, err = describer.Describe(ctx, ref)
-		s.looked(ref)
+		if meta, v, err = describer.Describe(ctx, ref); err == nil || errors.Is(err, backends.ErrNotFound) {
+			s.looked(ref)
+		}
 		return err
 	})
 	return meta, v, err
@@ -169,10 +195,15 @@ func (s store) Check(ctx context.Context, ref backends.Ref) error {
 	return s.perform(ctx, get, "check", ref, false, func() error { return checker.Check(ctx, ref) })
 }
 
-// PutPending writes beside the current value.
+// PutPending writes beside the current value. Where there is none, some stores
+// make it current.
 func (s store) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
 	stager, _ := backends.As[backends.Stager](s.next)
-	err = s.write(ctx, "stage", ref, s.shop.kind.FirstIsCurrent, func(ctx context.Context) error { v, err = stager.PutPending(ctx, ref, item); return err })
+	err = s.write(ctx, "stage", ref, s.shop.kind.FirstIsCurrent, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = stager.PutPending(ctx, ref, item)
+		return err
+	})
 	return v, err
 }
 

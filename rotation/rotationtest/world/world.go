@@ -61,19 +61,22 @@ type World struct {
 	acting   sync.WaitGroup // agents, and writes that land late
 	still    chan struct{}  // closed when nothing stands still any longer
 	spawn    func(func(context.Context))
+	stop     func()   // ends the world at once
 	lying    bool     // stores show what isn't there
 	operated bool     // there is an operator
 	log      *written // nil: nothing is logged
 
-	mu     sync.Mutex // one act, or one hand, at a time
-	slots  []rotation.Declared
-	hands  []hand // held out, and not struck yet
-	calmed bool
-	acts   [classes]map[rotation.SlotState]int
-	agents []*agent
-	lists  []pastList
-	notYet map[int64]time.Time
-	outage time.Time // of the API, until
+	mu      sync.Mutex // one act, or one hand, at a time
+	slots   []rotation.Declared
+	edition int    // of slots
+	hands   []hand // held out, and not struck yet
+	calmed  bool
+	gaveUp  bool // it was stopped before its end
+	acts    [classes]map[rotation.SlotState]int
+	agents  []*agent
+	lists   []pastList
+	notYet  map[int64]time.Time
+	outage  time.Time // of the API, until
 	// troubled is when the last trouble so far is over.
 	troubled time.Time
 	number   int // of faults so far
@@ -197,6 +200,7 @@ func New(seed uint64, o Options) (*World, error) {
 		}
 		w.slots = append(w.slots, slot)
 	}
+	w.edition = 1
 	_, err := w.newAgent("first", o.Disk)
 	return w, err
 }
@@ -235,7 +239,7 @@ func (w *World) Sabotage() { w.lying = true }
 // Run plays the world to its end. It must be called in the bubble in which the
 // world was made.
 func (w *World) Run(ctx context.Context) {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, w.stop = context.WithCancel(ctx)
 	first := w.agents[0]
 	w.spawn = func(f func(context.Context)) { w.acting.Go(func() { f(ctx) }) }
 	w.spawn(func(ctx context.Context) {
@@ -244,13 +248,41 @@ func (w *World) Run(ctx context.Context) {
 	})
 	w.storm(ctx)
 	w.settle(ctx, first)
-	stop()
+	w.stop()
 	w.acting.Wait()
-	w.check.end(first)
+	if !w.gaveUp {
+		w.check.end(first)
+	}
 	w.expose()
 	w.Result.Broken = w.check.broken
 	w.Result.Checks = w.check.count
 	w.Result.Story = w.check.story
+}
+
+// What the acts of all agents of a world may come to, and their passes: several
+// times what the busiest of many thousand worlds took.
+const (
+	mostActs   = 10_000
+	mostPasses = 10_000
+)
+
+// giveUp stops a world that would go on and on: it is broken. The world is
+// locked.
+func (w *World) giveUp(format string, args ...any) {
+	if !w.gaveUp {
+		w.gaveUp = true
+		w.check.breach("runaway: more than "+format, args...)
+		w.stop()
+	}
+}
+
+// passed counts a pass.
+func (w *World) passed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.check.calls.passes++; w.check.calls.passes > mostPasses {
+		w.giveUp("%d passes", mostPasses)
+	}
 }
 
 // settle ends all trouble, waits, and then until the slots are quiet.
@@ -264,6 +296,9 @@ func (w *World) settle(ctx context.Context, first *agent) {
 	w.mu.Unlock()
 	sleep(ctx, calm*4/5)
 	for range 10 * 24 {
+		if ctx.Err() != nil {
+			return
+		}
 		w.mu.Lock()
 		quiet := w.check.quiet()
 		w.mu.Unlock()
@@ -316,6 +351,9 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.loaded = w.moment()
+	if l.edition == w.edition {
+		return l.slots
+	}
 	all := slices.Clone(w.slots)
 	for i := range all {
 		all[i].Targets = slices.Clone(all[i].Targets)
@@ -325,6 +363,7 @@ func (w *World) engineSlots(l *life) []rotation.Declared {
 			all[i].Targets[j] = &copied
 		}
 	}
+	l.slots, l.edition = all, w.edition
 	return all
 }
 

@@ -63,8 +63,18 @@ func (n *numbers) Set(text string) error {
 // log: the rest are in memory.
 const onDisk = 100
 
+// longest is what a world may take in real time: some hundred times what one
+// takes on a busy machine. A world stops itself after so many acts and passes;
+// this is for what goes round without either.
+const longest = 2 * time.Minute
+
 // play plays one world in a bubble of its own.
 func play(t *testing.T, seed uint64, o world.Options) (result world.Result) {
+	watch := time.AfterFunc(longest, func() {
+		fmt.Printf("first broken world: seed %d after %d worlds: it spins, and had no end after %s\n", seed, seed, longest)
+		os.Exit(1)
+	})
+	defer watch.Stop()
 	synctest.Test(t, func(t *testing.T) {
 		if seed%onDisk == 0 {
 			o.Disk, o.Logged = newFile(t), true
