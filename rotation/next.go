@@ -290,6 +290,8 @@ func (n *pass) keep() {
 		n.note(Lose{Reason: RevokedByOthers})
 	case listed.Expired(n.now):
 		n.note(Lose{Reason: TokenExpired})
+	case listed.UserID != 0 && listed.UserID != n.obs.Account.UserID && n.accountStands(): // of the account that this one replaces
+		n.note(Lose{Reason: TokenGone})
 	}
 }
 

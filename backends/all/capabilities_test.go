@@ -45,8 +45,8 @@ func TestSimulatedStoresAreTheDrivers(t *testing.T) {
 
 // able is all that the engine chooses by.
 type able struct {
-	Properties                backends.Properties
-	Stages, Describes, Checks bool
+	Properties                         backends.Properties
+	Stages, Describes, Checks, Removes bool
 }
 
 func abilities(b backends.Backend) able {
@@ -54,6 +54,7 @@ func abilities(b backends.Backend) able {
 	_, a.Stages = backends.As[backends.Stager](b)
 	_, a.Describes = backends.As[backends.Describer](b)
 	_, a.Checks = backends.As[backends.Checker](b)
+	_, a.Removes = backends.As[backends.Remover](b)
 	return a
 }
 

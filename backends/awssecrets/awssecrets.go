@@ -86,8 +86,8 @@ func place(options any, ref backends.Ref) string {
 	return fmt.Sprintf("%s of %q in %s", ref.Path, account, at)
 }
 
-// backend is one declared Secrets Manager. Its methods are in read.go, put.go
-// and stage.go.
+// backend is one declared Secrets Manager. Its methods are in read.go, put.go,
+// stage.go and remove.go.
 type backend struct {
 	agentID string
 	options Options
@@ -103,6 +103,7 @@ var (
 	_ backends.Stager    = (*backend)(nil)
 	_ backends.Describer = (*backend)(nil)
 	_ backends.Checker   = (*backend)(nil)
+	_ backends.Remover   = (*backend)(nil)
 )
 
 // open makes the backend. The first use looks for credentials.

@@ -23,6 +23,7 @@ type approleSetup struct {
 	server           *realtest.VaultServer
 	mount, authMount string
 	roleID, secretID string
+	role             string // its path
 	policy           string
 }
 
@@ -36,6 +37,10 @@ func newAppRole(t *testing.T, settings map[string]any) approleSetup {
 		all[k] = value
 	}
 	s.roleID, s.secretID = v.NewRole(t, s.authMount, all)
+	roles, _ := v.Do(t, "LIST", "auth/"+s.authMount+"/role", nil)["data"].(map[string]any)
+	for _, name := range names(roles["keys"]) {
+		s.role = "auth/" + s.authMount + "/role/" + name
+	}
 	return s
 }
 

@@ -37,7 +37,7 @@ func (b *backend) Check(ctx context.Context, ref backends.Ref) error {
 	op := operation{name: "check", ref: ref}
 	e, unknown := b.begin(ctx, ref)
 	switch {
-	case errors.Is(backendKind(unknown), backends.ErrDenied):
+	case errors.Is(unknown, errHidden):
 		e = kv2 // what its paths lack says more than that the mount can't be asked for
 	case unknown != nil:
 		return op.fail(unknown)

@@ -10,6 +10,9 @@ import (
 	"github.com/handover-agent/handover/backends"
 )
 
+// errHidden: the server doesn't say what the mount is.
+var errHidden = errors.New("what kind of mount it is can't be found out")
+
 // engine is the version of the mount's KV engine; 0 is not known yet.
 type engine int32
 
@@ -45,15 +48,14 @@ func (b *backend) askEngine(ctx context.Context) (engine, error) {
 	declared := engine(b.options.KVVersion)
 	r, err := b.call(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + b.options.Mount})
 	switch {
-	case errors.Is(backendKind(err), backends.ErrDenied) && declared != 0:
+	case r.status == http.StatusForbidden && declared != 0:
 		return declared, nil
-	case errors.Is(backendKind(err), backends.ErrDenied):
+	case r.status == http.StatusForbidden:
 		if _, missing := b.call(ctx, request{method: http.MethodGet, path: b.options.Mount + "/config"}); errors.Is(backendKind(missing), backends.ErrUnavailable) {
 			return 0, missing
 		}
 		return 0, verdict{kind: backends.ErrDenied, err: fmt.Errorf(
-			"%w; what kind of mount %s is can't be found out: where the token's policies allow its paths all the same, declare kv_version",
-			err, b.options.Mount)}
+			"%w; %w: where the token's policies allow the entries all the same, declare kv_version", err, errHidden)}
 	case err != nil:
 		return 0, err
 	}

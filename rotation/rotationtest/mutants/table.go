@@ -22,7 +22,8 @@ func (r result) tell() string {
 	return r.Name + ": missed by " + r.Test
 }
 
-// missedAt says which world misses the rule.
+// missedAt says which world misses the rule: they are played in the order of
+// their seeds, so that it is also after how many.
 func (r result) missedAt() string {
 	switch {
 	case r.Problem != "":

@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -31,7 +32,10 @@ type calls struct {
 	// consumer last used one.
 	restored map[int64]moment
 	used     map[int64]moment
-	passes   int
+	// accountGone is when a person last deleted the account, resumed when one
+	// last said that something may go on.
+	accountGone, resumed moment
+	passes               int
 }
 
 // made is one token that an agent made.
@@ -88,15 +92,17 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	if live, most := c.live(rec, issued.ID), c.mostLive(by, rec, d); live >= most {
 		c.breach("runaway: %s is issued beside %d live ones", text, live)
 	}
-	foreign := 0
+}
+
+// placeless checks that one target at least could take a new token.
+func (c *checker) placeless(a *agent, d rotation.Declared) {
+	targets := a.record(d.Policy.Slot).Targets
 	for _, t := range d.Policy.Targets {
-		if rec.Targets[t.Key].Reason == rotation.TargetHoldsForeign {
-			foreign++
+		if targets[t.Key].Reason != rotation.TargetHoldsForeign {
+			return
 		}
 	}
-	if foreign == len(d.Targets) {
-		c.breach("needless: %s is issued while every target holds what isn't ours", text)
-	}
+	c.breach("needless: %s wants a token for %s, whose targets all hold what isn't ours", a.name, d.Policy.Slot)
 }
 
 // live counts the live tokens that a record knows, beside the new one. Those
@@ -146,6 +152,7 @@ func (c *checker) told(a *agent, e rotation.Event) {
 	case rotation.ActLost:
 		c.lost(a, d, e)
 	case rotation.ActIntended:
+		c.placeless(a, d)
 		if !c.calls.again[of] {
 			c.due(a, d, e.Reason)
 		}
@@ -157,6 +164,8 @@ func (c *checker) told(a *agent, e rotation.Event) {
 		c.burnt(a, d, e)
 	case rotation.ActIssued:
 		c.issued(of, e)
+	case rotation.ActSeen:
+		c.whose(a, d, e)
 	case rotation.ActRebuilt:
 		c.rebuilt(a, d, e)
 	}
@@ -186,8 +195,8 @@ func (c *checker) lost(a *agent, d rotation.Declared, e rotation.Event) {
 	}
 	switch e.Reason {
 	case rotation.TokenGone:
-		if listed != nil {
-			says("it is there")
+		if listed != nil && c.works(*listed) {
+			says("it is there and works")
 		}
 	case rotation.RevokedByOthers:
 		if listed != nil && listed.Active && c.died[g.TokenID].tick == 0 && (m == nil || m.revoked.tick == 0) {
@@ -287,6 +296,38 @@ func (c *checker) burnt(a *agent, d rotation.Declared, e rotation.Event) {
 	}
 }
 
+// whose checks whose value an agent takes what it has just read for.
+func (c *checker) whose(a *agent, d rotation.Declared, e rotation.Event) {
+	i := slices.IndexFunc(d.Targets, func(t *backends.Target) bool { return t.Key() == e.Target })
+	looked := a.current.looked[e.Target]
+	if i < 0 || !looked.at.Equal(time.Now()) || c.byHand[e.Target].after(looked) {
+		return
+	}
+	t := d.Targets[i]
+	item, _, err := c.w.shop(t.Ref.Backend).store.Backend().Get(context.Background(), t.Ref, backends.Current)
+	if err != nil {
+		return
+	}
+	token, made := c.w.api.Within(item.Payload)
+	_, hidden := t.Format.Extract(item.Payload)
+	rec := a.record(e.Slot)
+	switch {
+	case e.Generation != 0:
+		if g := a.generation(e.Slot, e.Generation); hidden == nil && (!made || token.ID != g.TokenID) {
+			c.breach("promise 5: %s takes what stands at %s for g%d", a.name, t.Key(), e.Generation)
+		}
+	case e.Reason == rotation.TargetHoldsForeign || e.Reason == rotation.TargetHoldsOther:
+		m := c.calls.tokens[token.ID]
+		issued := m != nil && m.by.agent == a && m.at.at.After(c.forgot)
+		sent := slices.ContainsFunc(rec.Targets[t.Key()].Payloads, func(p rotation.Payload) bool { return p.Fingerprint == item.Payload.Fingerprint() })
+		told := len(c.w.agents) == 1 && m != nil && item.Meta.Slot == e.Slot && item.Meta.TokenID == token.ID && !slices.ContainsFunc(rec.Generations,
+			func(g rotation.Generation) bool { return g.Number == item.Meta.Generation && g.TokenID != token.ID })
+		if issued && hidden == nil || sent || told {
+			c.breach("promise 8: %s takes %s at %s for another's", a.name, token.Label, t.Key())
+		}
+	}
+}
+
 // rebuilt checks that what a store's metadata proves was adopted.
 func (c *checker) rebuilt(a *agent, d rotation.Declared, e rotation.Event) {
 	l := a.current
@@ -324,7 +365,7 @@ var callsForNone = map[Fault]bool{LostBefore: true, Throttled: true, Slow: true,
 // callsForAll are those that may call for one in each slot: a process dies with
 // the values that it remembers, or all slots are struck at once.
 var callsForAll = map[Fault]bool{CrashBefore: true, CrashAfter: true, AgentDown: true, ClockWrong: true, ClockSteps: true,
-	JournalLost: true, JournalOld: true, DiskFull: true, AccountOff: true, StoreEmptied: true}
+	JournalLost: true, JournalOld: true, DiskFull: true, AccountOff: true, AccountDeleted: true, StoreEmptied: true}
 
 // runaway checks that no more tokens were made than a clock, faults and people
 // called for: each agent makes one for each slot at the start and whenever the

@@ -125,10 +125,14 @@ func (c *checker) wrote(s store, ref backends.Ref, before secret.Value) {
 	}
 }
 
-// made checks that the journal has the will to make an account.
+// made checks that the journal has the will to make an account, and that a
+// person has, where one deleted it.
 func (c *checker) made(by *life) {
 	rec, err := by.agent.journal.Account(context.Background(), rotation.AccountID(accountName))
 	if err != nil || !rec.Intended {
 		c.breach("commit before act: the journal of %s doesn't intend an account: %v", by.agent.name, err)
+	}
+	if gone := c.calls.accountGone; gone.after(c.calls.resumed) && time.Since(gone.at) > time.Minute { // a call may have been under way
+		c.breach("%s makes an account again that a person deleted", by.agent.name)
 	}
 }

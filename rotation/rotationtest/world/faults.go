@@ -45,6 +45,7 @@ const (
 	TokenRestored    Fault = "token restored by hand"
 	TokenDeleted     Fault = "token deleted by hand"
 	AccountOff       Fault = "account deactivated by hand"
+	AccountDeleted   Fault = "account deleted by hand"
 	ValueDeleted     Fault = "value deleted by hand"
 	ValueForeign     Fault = "foreign value written"
 	ValueOther       Fault = "another token of the account written"
@@ -76,7 +77,7 @@ type weighted struct {
 // byHand are the kinds that a world schedules.
 var byHand = []weighted{
 	{APIOutage, 6}, {StoreOutage, 8}, {StoreDenied, 4}, {StoreEmptied, 7}, {DiskFull, 3}, {AgentDown, 3}, {ClockWrong, 4}, {ClockSteps, 4},
-	{TokenRevoked, 6}, {TokenRestored, 4}, {TokenDeleted, 3}, {AccountOff, 3},
+	{TokenRevoked, 6}, {TokenRestored, 4}, {TokenDeleted, 3}, {AccountOff, 3}, {AccountDeleted, 3},
 	{ValueDeleted, 6}, {ValueForeign, 5}, {ValueOther, 4}, {ValueSlipped, 3}, {ValueRolledBack, 6},
 	{JournalLost, 4}, {JournalOld, 4}, {SecondAgent, 3},
 	{TargetLeaves, 6}, {TargetComes, 7}, {TargetMoves, 3}, {FormatChanges, 3}, {GraceShrinks, 3}, {LifetimeShrinks, 3},

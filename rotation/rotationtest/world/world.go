@@ -315,7 +315,7 @@ func (w *World) calmDown(first *agent) {
 	w.troubled = time.Now()
 	close(w.still)
 	w.outage = time.Time{}
-	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })
+	w.accountBack()
 	for _, s := range w.shops {
 		s.down, s.denied = time.Time{}, time.Time{}
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "-world-only: which faults? The numbers are those of one world: give -world-seed too")
 		os.Exit(2)
 	}
-	debug.SetGCPercent(400) // worlds are short-lived, and there is memory enough
+	debug.SetGCPercent(1000) // worlds are short-lived, and there is memory enough
 	os.Exit(m.Run())
 }
 
@@ -195,6 +195,22 @@ func TestAWorldOnDiskIsTheSame(t *testing.T) {
 	if inMemory := play(t, s, world.Options{}); !slices.Equal(onFile.Story, inMemory.Story) {
 		t.Errorf("on disk:\n%s\n\nin memory:\n%s", strings.Join(onFile.Story, "\n"), strings.Join(inMemory.Story, "\n"))
 	}
+}
+
+// A world that would go on and on is stopped, and is broken.
+func TestARunawayIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := world.New(1, world.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const done = 1 << 20
+		w.Result.Acts = done
+		w.Run(t.Context())
+		if r := w.Result; len(r.Broken) != 1 || !strings.HasPrefix(r.Broken[0], "runaway: ") || r.Acts > done+10 {
+			t.Errorf("%d more acts, %q", r.Acts-done, r.Broken)
+		}
+	})
 }
 
 // The verdict can fail: stores that take nothing are found out.
