@@ -64,6 +64,7 @@ func properties() backends.Properties {
 		Versions:   true,
 		Metadata:   true,
 		MaxPayload: maxPayload,
+		MaxMeta:    maxTag,
 		Path:       backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,8 @@ func metaTests() []subtest {
 		{name: "MetaIsNotKept", run: metaIsNotKept, needs: forgetting, instead: true},
 		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, needs: keeping},
 		{name: "MetaFitsVersion", run: metaFitsVersion},
+		{name: "LongestSlotIsKept", run: longestSlotIsKept, needs: keeping},
+		{name: "TooLongSlotIsInvalid", run: tooLongSlotIsInvalid, needs: []property{maxMeta}},
 		{name: "MetaMayBeUnknown", run: metaMayBeUnknown},
 		{
 			name: "OthersMetadataSurvives", run: othersMetadataSurvives, needs: []property{metadata, not(local)},
@@ -76,6 +79,32 @@ func metaFitsVersion(t *testing.T, s *suite) {
 	wantKind(t, "get after a deletion", err, backends.ErrNotFound)
 	s.Overwrite(t, ref, newPayload())
 	wantMeta(t, b, ref, backends.Meta{})
+}
+
+// longSlot is a slot of n bytes.
+func longSlot(n int) string {
+	const account = "suite@service/"
+	return account + strings.Repeat("s", n-len(account))
+}
+
+func longestSlotIsKept(t *testing.T, s *suite) {
+	b, ref, item := s.open(t), s.Ref(t), newItem(1)
+	most := s.properties.MaxMeta
+	if most == 0 {
+		most = 600 // more than Qualytics' names make
+	}
+	item.Meta.Slot = longSlot(most)
+	put(t, b, ref, item, backends.Absent)
+	wantMeta(t, b, ref, item.Meta)
+}
+
+func tooLongSlotIsInvalid(t *testing.T, s *suite) {
+	b, ref, first, second := s.open(t), s.Ref(t), newItem(1), newItem(2)
+	v1 := put(t, b, ref, first, backends.Absent)
+	second.Meta.Slot = longSlot(s.properties.MaxMeta + 1)
+	_, err := b.Put(t.Context(), ref, second, v1)
+	wantKind(t, "put with a byte too much in the slot", err, backends.ErrInvalid)
+	wantPayload(t, b, ref, backends.Current, first.Payload)
 }
 
 func metaMayBeUnknown(t *testing.T, s *suite) {

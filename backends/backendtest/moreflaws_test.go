@@ -52,6 +52,21 @@ func metaFlaws() []flaw {
 				return put(ctx, ref, item, prev)
 			}
 		})},
+		{name: "a long slot is cut", found: "LongestSlotIsKept", make: putting(func(_ *whole, _ *mem.Store, put putter) putter {
+			return func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
+				item.Meta.Slot = item.Meta.Slot[:min(len(item.Meta.Slot), 100)]
+				return put(ctx, ref, item, prev)
+			}
+		})},
+		{name: "the value is written before its slot is refused", found: "TooLongSlotIsInvalid", make: putting(func(w *whole, s *mem.Store, put putter) putter {
+			return func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
+				v, err := put(ctx, ref, item, prev)
+				if err != nil && len(item.Meta.Slot) > w.props().MaxMeta {
+					s.Overwrite(ref.Path, item.Payload)
+				}
+				return v, err
+			}
+		})},
 		{name: "a put wipes what others have noted", found: "OthersMetadataSurvives", make: putting(func(_ *whole, s *mem.Store, put putter) putter {
 			return func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				s.Mark(ref.Path, false)

@@ -22,6 +22,7 @@ var (
 	local          = property{name: "Local", of: func(s *suite) bool { return s.properties.Local }}
 	firstIsCurrent = property{name: "FirstIsCurrent", of: func(s *suite) bool { return s.properties.FirstIsCurrent }}
 	maxPayload     = property{name: "MaxPayload", of: func(s *suite) bool { return s.properties.MaxPayload > 0 }}
+	maxMeta        = property{name: "MaxMeta", of: func(s *suite) bool { return s.properties.Metadata && s.properties.MaxMeta > 0 }}
 	stages         = property{name: "Stager", of: can[backends.Stager]}
 	describes      = property{name: "Describer", of: can[backends.Describer]}
 	checks         = property{name: "Checker", of: can[backends.Checker]}

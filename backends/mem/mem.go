@@ -28,12 +28,13 @@ type Options struct {
 	Describing     bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
 	Checking       bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
 	MaxPayload     int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
+	MaxMeta        int  `yaml:"max_meta" doc:"the longest slot that metadata holds, in bytes; 0 is no limit" default:"0"`
 }
 
 // Validate refuses a limit that can't be.
 func (o *Options) Validate() error {
-	if o.MaxPayload < 0 {
-		return errors.New("max_payload is negative; leave it out for no limit")
+	if o.MaxPayload < 0 || o.MaxMeta < 0 {
+		return errors.New("max_payload or max_meta is negative; leave it out for no limit")
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func (o *Options) Validate() error {
 func LikeVault() Options {
 	return Options{
 		CompareAndSet: true, Versions: true, Metadata: true,
-		Describing: true, Checking: true, MaxPayload: 480 << 10,
+		Describing: true, Checking: true, MaxPayload: 480 << 10, MaxMeta: 512,
 	}
 }
 
@@ -50,13 +51,13 @@ func LikeVault() Options {
 func LikeAWS() Options {
 	return Options{
 		CompareAndSet: true, Versions: true, Metadata: true,
-		Staging: true, FirstIsCurrent: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
+		Staging: true, FirstIsCurrent: true, Describing: true, Checking: true, MaxPayload: 64 << 10, MaxMeta: 256,
 	}
 }
 
 // LikeAzure plays Azure Key Vault: versions and tags, no compare-and-set, 25 KB.
 func LikeAzure() Options {
-	return Options{Versions: true, Metadata: true, Checking: true, MaxPayload: 25_000}
+	return Options{Versions: true, Metadata: true, Checking: true, MaxPayload: 25_000, MaxMeta: 256}
 }
 
 // LikeFile plays package file with single files.
@@ -85,6 +86,7 @@ func properties(o Options) backends.Properties {
 		Local:          o.Local,
 		FirstIsCurrent: o.FirstIsCurrent,
 		MaxPayload:     o.MaxPayload,
+		MaxMeta:        o.MaxMeta,
 		Path: backends.PathRule{
 			Pattern: pathPattern, Max: maxPath,
 			Says: "parts joined by single slashes, none empty, none . or .. or starting with ..",

@@ -130,6 +130,9 @@ func (s *Store) accept(op string, ref backends.Ref, item backends.Item) error {
 	case most > 0 && item.Payload.Len() > most:
 		return fail(op, ref, backends.ErrInvalid,
 			fmt.Errorf("the payload has %d bytes, the store takes at most %d", item.Payload.Len(), most))
+	case s.options.Metadata && s.options.MaxMeta > 0 && len(item.Meta.Slot) > s.options.MaxMeta:
+		return fail(op, ref, backends.ErrInvalid,
+			fmt.Errorf("the slot has %d bytes, the store keeps at most %d", len(item.Meta.Slot), s.options.MaxMeta))
 	}
 	return nil
 }
