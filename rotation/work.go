@@ -21,6 +21,7 @@ type work struct {
 	at     []*backends.Target // those of the policy, in its order
 	mem    *memory
 	failed error // the first commit that the journal refused
+	acting acting
 
 	mu   sync.Mutex
 	rec  Record
@@ -79,6 +80,15 @@ func (w *work) target(key string) *backends.Target {
 	return w.at[slices.IndexFunc(w.pol.Targets, func(t TargetPolicy) bool { return t.Key == key })]
 }
 
+// next asks what to do now. A look that takes long may bring something in at the
+// same time.
+func (w *work) next() ([]Action, Reason) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.refresh()
+	return next(&w.rec, &w.obs, w.pol, now)
+}
+
 // refresh brings in what other slots learnt, and returns the time.
 func (w *work) refresh() time.Time {
 	w.obs.Held = w.e.Held()
@@ -134,6 +144,8 @@ func earlier(a, b time.Time) time.Time {
 // unsee makes the next pass read again what this one read: it ended before the
 // journal had taken it in.
 func (w *work) unsee() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for key := range w.obs.Targets {
 		delete(w.mem.checked, key)
 		delete(w.mem.versions, key)
@@ -158,22 +170,6 @@ func (w *work) end() {
 	})
 	w.mem.rested.Store(w.rested())
 	w.mem.rest()
-}
-
-// do runs the actions of one set at the same time and waits for all.
-func (w *work) do(ctx context.Context, actions []Action) error {
-	if len(actions) == 1 || w.e.inTurn {
-		for _, a := range actions {
-			w.act(ctx, a)
-		}
-		return w.failure(ctx)
-	}
-	var all sync.WaitGroup
-	for _, a := range actions {
-		all.Go(func() { w.act(ctx, a) })
-	}
-	all.Wait()
-	return w.failure(ctx)
 }
 
 func (w *work) failure(ctx context.Context) error {
