@@ -88,6 +88,7 @@ var reveals = map[string]string{
 	"backends/awssecrets":     "writes the payload",
 	"backends/azurekeyvault":  "writes the payload, and logs in",
 	"backends/vault":          "writes the payload, and logs in",
+	"examples/driver":         "writes the payload, and logs in",
 	"backends/backendtest":    "searches errors for traces of the value",
 	"qualytics/do.go":         "sets the Authorization header",
 	"qualytics/detail.go":     "takes the value out of what the API says",

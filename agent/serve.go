@@ -43,6 +43,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
 	group.Go(func() error { return socket.Serve(ctx) })
+	group.Go(func() error { a.watchCredential(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx) })
 	if err := group.Wait(); err != nil {
 		a.log.Error("agent failed", "error", err)
@@ -126,6 +127,9 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
 	}
 	doc.Running = true
+	if end, known := a.client.CredentialExpires(); known && !end.IsZero() {
+		doc.CredentialExpiresAt = &end
+	}
 	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}
 	if loadErr != nil {
 		doc.Declaration.Error = loadErr.Error()

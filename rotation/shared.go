@@ -116,14 +116,7 @@ func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err err
 	}
 	l.users++
 	k.mu.Unlock()
-	leave := func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(k.locks, key)
-		}
-	}
-	unlock = func() { <-l.turn; leave() }
+	unlock = func() { <-l.turn; k.leave(key, l) }
 	select { // most often nobody else wants it
 	case l.turn <- struct{}{}:
 		return unlock, nil
@@ -133,8 +126,17 @@ func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err err
 	case l.turn <- struct{}{}:
 		return unlock, nil
 	case <-ctx.Done():
-		leave()
+		k.leave(key, l)
 		return nil, ctx.Err()
+	}
+}
+
+// leave forgets a lock that nobody holds or waits for.
+func (k *keyLocks) leave(key string, l *keyLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(k.locks, key)
 	}
 }
 

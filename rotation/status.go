@@ -63,7 +63,7 @@ type RetiredStatus struct {
 // Describe tells a slot's status from its record and its account's. A slot
 // without a record is new.
 func Describe(rec Record, account AccountRecord, pol Policy) Status {
-	s := Status{Slot: pol.Slot, Targets: []TargetStatus{}, Retired: []RetiredStatus{}}
+	s := Status{Slot: pol.Slot, Targets: make([]TargetStatus, 0, len(pol.Targets)), Retired: []RetiredStatus{}}
 	if g := rec.current(); g != nil {
 		s.Generation, s.TokenID = g.Number, g.TokenID
 		s.IssuedAt, s.ExpiresAt = moment(g.IssuedAt), moment(g.Expires)

@@ -24,6 +24,8 @@ type checker struct {
 	taken map[string]string
 	// used are the backends that some target names.
 	used map[string]bool
+	// instanceURL is qualytics.url in its one form.
+	instanceURL string
 }
 
 // node is where path stands in the file, or what surrounds it.
@@ -58,6 +60,7 @@ func (c *checker) check(file *fileKeys) *Declaration {
 		State:     State{SQLite: file.State.SQLite},
 		Qualytics: c.qualytics(file.Qualytics),
 	}
+	c.instanceURL = d.Qualytics.URL
 	for _, name := range slices.Sorted(maps.Keys(file.Backends)) {
 		if b := file.Backends[name]; b.ok {
 			d.Backends = append(d.Backends, Backend{

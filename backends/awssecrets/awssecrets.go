@@ -59,11 +59,12 @@ func Driver() backends.Driver {
 
 func properties() backends.Properties {
 	return backends.Properties{
-		CompareAndSet: true,
-		Versions:      true,
-		Metadata:      true,
-		MaxPayload:    maxPayload,
-		Path:          backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
+		CompareAndSet:  true,
+		Versions:       true,
+		Metadata:       true,
+		FirstIsCurrent: true,
+		MaxPayload:     maxPayload,
+		Path:           backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }
 
@@ -85,8 +86,8 @@ func place(options any, ref backends.Ref) string {
 	return fmt.Sprintf("%s of %q in %s", ref.Path, account, at)
 }
 
-// backend is one declared Secrets Manager. Its methods are in read.go, put.go
-// and stage.go.
+// backend is one declared Secrets Manager. Its methods are in read.go, put.go,
+// stage.go and remove.go.
 type backend struct {
 	agentID string
 	options Options
@@ -102,6 +103,7 @@ var (
 	_ backends.Stager    = (*backend)(nil)
 	_ backends.Describer = (*backend)(nil)
 	_ backends.Checker   = (*backend)(nil)
+	_ backends.Remover   = (*backend)(nil)
 )
 
 // open makes the backend. The first use looks for credentials.

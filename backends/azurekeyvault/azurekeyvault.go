@@ -8,6 +8,10 @@
 // Key Vault has no compare-and-set: the last of two writers wins. Both values
 // stay as versions, and the loser finds the other's value when it reads back.
 //
+// The driver is no backends.Describer: without values Key Vault only lists
+// versions, in no order and with their age in whole seconds, so that which one
+// is the latest can't be told when it matters.
+//
 // docs/backends/azure-key-vault.md has the role that the agent needs.
 package azurekeyvault
 

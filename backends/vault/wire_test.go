@@ -15,7 +15,7 @@ import (
 func TestWire(t *testing.T) {
 	v := realtest.Vault(t)
 	mount := v.MountKV(t, "2")
-	token := v.NewToken(t, "1h", v.Policy(t, agentPolicy(mount)))
+	token := v.NewToken(t, "1h", v.Policy(t, agentPolicy(t, mount)))
 	wiretest.Run(t, wiretest.Harness{
 		Store: v.Addr, CAFile: v.CA,
 		Commits: func(r wiretest.Request) bool {

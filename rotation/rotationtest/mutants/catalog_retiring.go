@@ -144,7 +144,7 @@ var retiring = []mutant{
 	{
 		Name: "label-to-the-letter", Rule: "only a label as we write it is ours",
 		Where:   `design.md, "Words"`,
-		Edits:   []edit{{"rotation/names.go", `|| strconv.FormatUint(n, 10) != digits {`, `{`}},
+		Edits:   []edit{{"rotation/names.go", `digits[0] == '0'`, `n == 0`}},
 		Package: "rotation", Test: "TestParseLabelRefusesWhatIsNotOurs",
 		Beyond: "nobody makes names with leading zeros there",
 	},
@@ -302,7 +302,7 @@ var retiring = []mutant{
 	{
 		Name: "target-that-left", Rule: "a target that left the declaration keeps nothing waiting",
 		Where:   `design.md, "Each target"`,
-		Edits:   []edit{{"rotation/deliver.go", `if !n.pol.declares(key) {`, `if false && !n.pol.declares(key) {`}},
+		Edits:   []edit{{"rotation/deliver.go", `if !pol.declares(key) {`, `if false && !pol.declares(key) {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRemovedTargetLeavesTheGate",
 	},
 }

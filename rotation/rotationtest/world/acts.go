@@ -16,13 +16,21 @@ type act struct {
 	// do changes the world; it is called with the world locked, and may be
 	// called twice or late.
 	do func() error
-	// unreached, unsure and throttled make the errors of the place.
-	unreached, unsure func() error
-	refused           func() error
-	throttled         func(time.Duration) error
+	// fails makes the errors of the place; one that throttles asks to wait.
+	fails func(why failure, wait time.Duration) error
 	// cause says who acts, for the checker.
 	cause cause
 }
+
+// failure is what a process is told of an act that fails.
+type failure int
+
+const (
+	unreached failure = iota
+	unsure
+	refused
+	throttled
+)
 
 // perform does an act under the world's faults.
 func (l *life) perform(ctx context.Context, a act) (Fault, error) {
@@ -31,7 +39,7 @@ func (l *life) perform(ctx context.Context, a act) (Fault, error) {
 	case l.dead.Load():
 		return "", errCrashed
 	case ctx.Err() != nil:
-		return "", a.unreached()
+		return "", a.fails(unreached, 0)
 	}
 	a.cause.life = l
 	fault, r := w.draw(l.agent, a)
@@ -40,15 +48,15 @@ func (l *life) perform(ctx context.Context, a act) (Fault, error) {
 		l.dead.Store(true)
 		return fault, errCrashed
 	case Refused:
-		return fault, a.refused()
+		return fault, a.fails(refused, 0)
 	case LostBefore, CommitFails:
-		return fault, a.unreached()
+		return fault, a.fails(unreached, 0)
 	case Throttled:
-		return fault, a.throttled(between(r, time.Second, 10*time.Minute))
+		return fault, a.fails(throttled, between(r, time.Second, 10*time.Minute))
 	case Slow:
 		sleep(ctx, between(r, time.Second, 50*time.Second))
 		if ctx.Err() != nil {
-			return fault, a.unreached()
+			return fault, a.fails(unreached, 0)
 		}
 	case Stopped:
 		l.standStill(spell(r, 8*rotation.Day))
@@ -59,7 +67,7 @@ func (l *life) perform(ctx context.Context, a act) (Fault, error) {
 			a.cause.late = true
 			_ = w.take(a)
 		})
-		return fault, a.unsure()
+		return fault, a.fails(unsure, 0)
 	}
 	if l.dead.Load() {
 		return fault, errCrashed
@@ -73,7 +81,7 @@ func (l *life) perform(ctx context.Context, a act) (Fault, error) {
 		l.dead.Store(true)
 		return fault, errCrashed
 	case (fault == LostAfter || fault == CommitUnsure) && err == nil:
-		return fault, a.unsure()
+		return fault, a.fails(unsure, 0)
 	}
 	return fault, err
 }
@@ -98,9 +106,10 @@ func (l *life) standStill(d time.Duration) {
 func (w *World) take(a act) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.cause.life.late = a.cause.held
+	by := a.cause.life
+	by.late, by.landing = a.cause.held, a.cause.late
 	err := a.do()
-	a.cause.life.late = false
+	by.late, by.landing = false, false
 	if a.class == commit { // the world outside is as it was
 		a.cause.life.agent.look(a.slot)
 	} else {
@@ -115,7 +124,9 @@ func (w *World) take(a act) error {
 func (w *World) draw(a *agent, do act) (f Fault, r *rand.Rand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.Result.Acts++
+	if w.Result.Acts++; w.Result.Acts > mostActs {
+		w.giveUp("%d acts", mostActs)
+	}
 	if w.calmed {
 		return "", nil
 	}

@@ -27,8 +27,10 @@ type agent struct {
 	wrong   time.Duration    // the local clock, beside the API's
 	retired bool             // it is never started again
 	states  map[string]rotation.SlotState
-	records map[string]rotation.Record // what the journal is known to have
 	current *life
+	// records and account are what the journal is known to have.
+	records map[string]rotation.Record
+	account *rotation.AccountRecord
 }
 
 // life is one process. What it started dies with it.
@@ -43,12 +45,18 @@ type life struct {
 	// read each target, proved is when it last proved each token.
 	looked map[string]moment
 	proved map[int64]moment
-	loaded moment // when it last read the declaration
+	loaded moment          // when it last read the declaration
+	unread map[string]bool // its last look at that target failed
+	listed moment          // what its last list of tokens showed; zero when it lagged
+	// unsure are the labels whose post had no answer, or none that says what
+	// became of it.
+	unsure map[string]bool
 	// slots is the declaration of that edition, as this process runs it.
 	slots   []rotation.Declared
 	edition int
-	// late: the process was held up between its last look and this act.
-	late bool
+	// late: the process was held up between its last look and this act;
+	// landing: the act takes place after its caller had given up.
+	late, landing bool
 }
 
 var errCrashed = errors.New("this process has ended")
@@ -61,7 +69,7 @@ func (w *World) newAgent(name string, disk Disk) (*agent, error) {
 
 // open takes hold of the disk, as the next process.
 func (a *agent) open() (err error) {
-	a.records = map[string]rotation.Record{}
+	a.records, a.account = map[string]rotation.Record{}, nil
 	a.journal, err = a.disk.Open()
 	if err != nil {
 		return fmt.Errorf("journal of agent %s: %w", a.name, err)
@@ -83,12 +91,35 @@ func (a *agent) record(slot string) rotation.Record {
 	return rec
 }
 
+// accountRecord is record for the account.
+func (a *agent) accountRecord() rotation.AccountRecord {
+	if a.account != nil {
+		return *a.account
+	}
+	rec, err := a.journal.Account(context.Background(), rotation.AccountID(accountName))
+	if err != nil && !errors.Is(err, rotation.ErrNoRecord) {
+		a.w.check.breach("the journal can't be read: %v", err)
+	}
+	a.account = &rec
+	return rec
+}
+
 // committed takes note of what a journal took, if it is still this agent's.
 func (a *agent) committed(to rotation.Journal, rec rotation.Record) {
 	if to == a.journal {
 		a.records[rec.Slot] = rec
 	}
 }
+
+// committedAccount is committed for the account.
+func (a *agent) committedAccount(to rotation.Journal, rec rotation.AccountRecord) {
+	if to == a.journal {
+		a.account = &rec
+	}
+}
+
+// process names the process that runs.
+func (a *agent) process() string { return fmt.Sprintf("%s-%d", a.name, a.runs) }
 
 // start begins a new process on the journal as it is now.
 func (a *agent) start() *life {
@@ -98,14 +129,14 @@ func (a *agent) start() *life {
 	if err := a.open(); err != nil {
 		a.w.check.breach("%v", err)
 	}
-	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}}
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{}}
 	l.ahead.Store(int64(a.wrong))
 	var log *slog.Logger
 	if a.w.log != nil {
 		log = slog.New(slog.NewJSONHandler(a.w.log, nil))
 	}
 	l.engine = rotation.New(rotation.Options{Issuer: issuer{l}, Journal: journal{a.journal, l}, Log: log,
-		Process: fmt.Sprintf("%s-%d", a.name, a.runs), InTurn: true, OnEvent: func(e rotation.Event) { a.w.check.event(a, e) }})
+		Process: a.process(), InTurn: true, OnEvent: func(e rotation.Event) { a.w.check.event(l, e) }})
 	a.current = l
 	return l
 }
@@ -137,6 +168,7 @@ func (l *life) run(ctx context.Context) {
 		for _, d := range l.agent.w.engineSlots(l) {
 			slot := d.Policy.Slot
 			if at, known := next[slot]; !known || !at.After(time.Now()) || l.agent.w.wanted(slot) {
+				l.agent.w.passed()
 				outcome, err := l.engine.Pass(ctx, d)
 				if l.dead.Load() || ctx.Err() != nil {
 					return
