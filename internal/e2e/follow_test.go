@@ -117,7 +117,7 @@ func TestFollowers(t *testing.T) {
 // follow starts a follower and waits until its files hold a value.
 func (s *site) follow(n int) *process {
 	s.t.Helper()
-	p := start(s.t, s.evidence, fmt.Sprintf("follower %d", n), "follow", "-c", s.path(fmt.Sprintf("follow%d.yaml", n)),
+	p := start(s.t, s.evidence, nil, fmt.Sprintf("follower %d", n), "follow", "-c", s.path(fmt.Sprintf("follow%d.yaml", n)),
 		"--log-format", "json", "--log-level", "debug")
 	s.started = append(s.started, p)
 	await(s.t, patience, "follower to be in step", func() (bool, string) {
