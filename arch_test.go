@@ -76,26 +76,32 @@ type layer struct {
 }
 
 const (
-	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target"
+	driverWhy = "a driver knows the contract and its product; what drivers share stands in Target, and on the network in wire"
 	partWhy   = "a part of the agent knows what it reports or serves, and never the agent: agent alone composes its parts"
 )
 
 // layers is the drawing of design.md, "Packages". A package that isn't here is
 // refused until somebody has thought about its place.
 var layers = []layer{
-	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/pace", "agent/plan", "agent/report",
-		"backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
+	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/follow", "agent/pace", "agent/plan", "agent/report",
+		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
-	{"agent", []string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
+	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
 		"the agent composes its parts and gets its drivers from the declaration"},
 	{"agent/config", []string{"backends", "backends/payload", "backends/secret", "rotation"},
 		"drivers give their options' types through the Registry: config knows none of them, and works without a network"},
 	{"agent/control", []string{"agent/report", "rotation"}, partWhy},
+	{"agent/doctor", []string{"backends", "rotation"}, partWhy},
+	{"agent/filewatch", nil, "it watches any file"},
+	{"agent/follow", []string{"agent/config", "agent/hooks", "agent/metrics", "agent/web", "backends", "backends/secret"},
+		"a follower is a process of its own: it has no journal, no client of Qualytics, and decides nothing of a token's life"},
+	{"agent/hooks", []string{"backends/secret"}, "a hook is told of a change, and knows nothing of who changed what"},
 	{"agent/metrics", []string{"agent/report", "rotation"}, partWhy},
 	{"agent/pace", nil, "a clock knows nothing of what it times"},
 	{"agent/plan", []string{"backends", "backends/secret", "rotation"}, partWhy},
 	{"agent/report", []string{"backends", "rotation"}, partWhy},
+	{"agent/systemd", nil, "it tells systemd what it is told"},
 	{"agent/web", []string{"agent/report", "rotation"}, partWhy},
 	{"rotation", []string{"backends", "backends/secret"},
 		"the core owns the interfaces that it consumes: no driver, journal or client below it"},
@@ -113,18 +119,23 @@ var layers = []layer{
 	{"backends/payload", []string{"backends", "backends/secret"}, "a format knows shapes, not stores"},
 	{"backends/all", []string{"backends", "backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/vault"},
 		"the one visible list of drivers"},
-	{"backends/awssecrets", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/azurekeyvault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/awssecrets", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/azurekeyvault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/azurekeyvault/vaulttest", nil, "a stand-in for Key Vault knows nothing of who asks it"},
 	{"backends/file", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/mem", []string{"backends", "backends/secret"}, driverWhy},
-	{"backends/vault", []string{"backends", "backends/secret"}, driverWhy},
+	{"backends/vault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
+	{"backends/wire", nil, "how a store on a network is reached; what its answers mean, a driver says"},
+	{"examples/driver", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},
+	{"backends/backendtest/wiretest", []string{"backends", "backends/secret", "internal/toxic"}, "the suite runs on every driver with a network, and favours none"},
+	{"internal/confined", nil, "it runs any program under a unit's limits"},
 	{"internal/e2e", nil, "it runs the program as its users do, from outside"},
 	{"internal/outside", []string{"internal/realtest"}, "it looks at the program as its users do, with none of its code"},
 	{"internal/realtest", nil, "it starts servers and knows nothing of who asks them"},
-	{"internal/soak", []string{"internal/outside", "internal/realtest"}, "it runs the program under faults, from outside"},
+	{"internal/soak", []string{"internal/outside", "internal/realtest", "internal/toxic"}, "it runs the program under faults, from outside"},
+	{"internal/toxic", nil, "a network knows nothing of who speaks over it"},
 }
 
 // crossings returns the imports that layers doesn't allow.
@@ -161,12 +172,13 @@ var bans = []ban{
 	{[]string{"backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/mem", "backends/vault", "backends/payload"},
 		[]string{"rotation", "agent/…", "qualytics"},
 		"what is plugged in doesn't know what it is plugged into"},
-	{[]string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
+	{[]string{"agent/config", "agent/control", "agent/follow", "agent/hooks", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
 		[]string{"agent"}, "imports never run upward"},
+	{[]string{"agent/follow"}, []string{"qualytics", "rotation/journal"}, "a follower can issue nothing and revoke nothing"},
 	{[]string{"cmd/handover"},
-		[]string{"testing", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "rotation/rotationtest", "rotation/rotationtest/…",
-			"internal/e2e", "internal/outside", "internal/realtest"},
-		"the program contains nothing that tests are made of"},
+		[]string{"testing", "examples/driver", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "backends/backendtest/wiretest",
+			"rotation/rotationtest", "rotation/rotationtest/…", "internal/e2e", "internal/outside", "internal/realtest", "internal/toxic"},
+		"the program contains nothing that tests and examples are made of"},
 	{[]string{"qualytics", "qualytics/sim", "backends/…", "rotation"}, []string{"gopkg.in/yaml.v3"},
 		"YAML is how the declaration is written, and nothing else's matter"},
 }
@@ -198,9 +210,10 @@ func banned(units map[string]unit) []string {
 }
 
 // testOnly are the packages that only tests and each other may import.
-var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
+var testOnly = []string{"backends/azurekeyvault/vaulttest", "backends/backendtest", "backends/backendtest/wiretest",
+	"backends/faulty", "rotation/rotationtest", "rotation/rotationtest/world",
 	"rotation/rotationtest/mutants",
-	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak"}
+	"internal/e2e", "internal/outside", "internal/realtest", "internal/soak", "internal/toxic"}
 
 // leaked returns the imports of test packages by code.
 func leaked(units map[string]unit) []string {
@@ -255,9 +268,11 @@ func TestBrokenImports(t *testing.T) {
 		{rule: "bans", from: "agent/config", imports: "github.com/hashicorp/vault/api", want: "agent/config needs github.com/hashicorp/vault/api"},
 		{rule: "bans", from: "backends/vault", imports: "rotation", want: "backends/vault needs rotation: what is plugged in"},
 		{rule: "bans", from: "backends/vault", imports: "agent/pace", want: "backends/vault needs agent/pace: what is plugged in"},
+		{rule: "bans", from: "agent/follow", imports: "qualytics", want: "agent/follow needs qualytics: a follower can issue nothing"},
 		{rule: "bans", from: "agent/report", imports: "agent", want: "agent/report needs agent: imports never"},
 		{rule: "bans", from: "cmd/handover", imports: "testing", want: "cmd/handover needs testing: the program"},
 		{rule: "bans", from: "qualytics", imports: "gopkg.in/yaml.v3", want: "qualytics needs gopkg.in/yaml.v3: YAML"},
+		{rule: "bans", from: "cmd/handover", imports: "examples/driver", want: "cmd/handover needs examples/driver: the program"},
 		{rule: "test only", from: "agent", imports: "backends/faulty", want: "agent imports backends/faulty: faults"},
 		{rule: "test only", from: "qualytics", imports: "rotation/rotationtest", want: "qualytics imports rotation/rotationtest"},
 		{rule: "homes", from: "agent", imports: "gopkg.in/yaml.v3", want: "agent imports gopkg.in/yaml.v3: its home is agent/config"},

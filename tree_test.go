@@ -82,12 +82,14 @@ func TestNoFileIsLong(t *testing.T) {
 // reveals are the places where code may see a secret's value, and what for.
 // Each is a file, or a folder with all its files.
 var reveals = map[string]string{
+	"agent/follow/judge.go":   "reads a token's claims to see which account it names",
 	"backends/secret":         "fingerprints, compares and covers values",
 	"backends/payload":        "writes and reads the shapes that consumers want",
 	"backends/file":           "writes the payload",
 	"backends/awssecrets":     "writes the payload",
 	"backends/azurekeyvault":  "writes the payload, and logs in",
 	"backends/vault":          "writes the payload, and logs in",
+	"examples/driver":         "writes the payload, and logs in",
 	"backends/backendtest":    "searches errors for traces of the value",
 	"qualytics/do.go":         "sets the Authorization header",
 	"qualytics/detail.go":     "takes the value out of what the API says",

@@ -5,6 +5,8 @@
 
 OPENBAO_VERSION=2.7.2
 MOTO_VERSION=5.2.5
+AZURE_SECRETS_VERSION=4.12.0
+AZURE_IDENTITY_VERSION=1.27.0
 GOLANGCI_VERSION=v2.15.0
 HADOLINT_VERSION=2.15.1
 SHELLCHECK_VERSION=0.11.0.1
@@ -97,6 +99,16 @@ install_openbao() {
 install_moto() {
 	moto=$(install_python "moto[server]==$MOTO_VERSION")
 	echo "moto $MOTO_VERSION"
+}
+
+# install_clients puts Python's clients of the stores beside moto, which brings
+# boto3, and tells the tests where they are.
+install_clients() {
+	local secrets identity
+	secrets=$(install_python "azure-keyvault-secrets==$AZURE_SECRETS_VERSION")
+	identity=$(install_python "azure-identity==$AZURE_IDENTITY_VERSION")
+	export HANDOVER_TEST_PYTHONPATH=$moto:$secrets:$identity
+	echo "azure-keyvault-secrets $AZURE_SECRETS_VERSION, azure-identity $AZURE_IDENTITY_VERSION"
 }
 
 free_port() {

@@ -71,6 +71,8 @@ type Agent struct {
 	unread map[string]map[string]rotation.TargetSeen
 	wanted []string // slots that the loop is to look at
 	reload bool     // the loop is to take declared anew
+	// pulses are closed by the loop's next turn.
+	pulses []chan struct{}
 
 	reloading chan struct{} // holds one token: whoever put it reloads
 	closed    atomic.Bool
@@ -82,12 +84,9 @@ type Agent struct {
 // New takes the lease on the journal and opens the backends. It calls neither
 // Qualytics nor a store. What it opened is closed again when it fails.
 func New(ctx context.Context, opt Options) (_ *Agent, err error) {
-	a := &Agent{opt: opt, log: opt.Log, pace: opt.Pace, reasons: map[string]rotation.Reason{},
+	a := &Agent{opt: opt, log: opt.logger(), pace: opt.Pace, reasons: map[string]rotation.Reason{},
 		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{},
 		wakeup: make(chan struct{}, 1), reloading: make(chan struct{}, 1)}
-	if a.log == nil {
-		a.log = slog.New(slog.DiscardHandler)
-	}
 	if a.pace == nil {
 		a.pace = pace.Real{}
 	}
@@ -107,9 +106,7 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.client, err = qualytics.New(qualytics.Options{BaseURL: d.Qualytics.URL, Credential: d.Qualytics.Credential.Read,
-		Transport: opt.Transport, CAFile: d.Qualytics.CAFile, Rate: d.Qualytics.Rate, Timeout: d.Qualytics.Timeout,
-		Now: a.pace.Now, UserAgent: "handover/" + opt.Version, Log: a.log, Observe: a.metrics.Call})
+	a.client, err = newClient(opt, d, a.log, func(o *qualytics.Options) { o.Now, o.Observe = a.pace.Now, a.metrics.Call })
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +118,25 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	}
 	a.loadedAt = a.pace.Now()
 	return a, nil
+}
+
+// logger is Log, or silence.
+func (o Options) logger() *slog.Logger {
+	if o.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Log
+}
+
+// newClient makes the client of the declared instance.
+func newClient(opt Options, d *config.Declaration, log *slog.Logger, more ...func(*qualytics.Options)) (*qualytics.Client, error) {
+	o := qualytics.Options{BaseURL: d.Qualytics.URL, Credential: d.Qualytics.Credential.Read, Transport: opt.Transport,
+		CAFile: d.Qualytics.CAFile, Rate: d.Qualytics.Rate, Timeout: d.Qualytics.Timeout,
+		UserAgent: "handover/" + opt.Version, Log: log}
+	for _, set := range more {
+		set(&o)
+	}
+	return qualytics.New(o)
 }
 
 // newProcess names this run: an intent that another run wrote may have been

@@ -58,7 +58,7 @@ func newSite(b *testing.B, slots int) *site {
 		b.Fatal(err)
 	}
 	s.put("admin.token", admin.Reveal())
-	s.put("agent.yaml", strings.Replace(head, often, "drift_check: 24h, sweep: 5m", 1)+oneStore+manySlots(slots, tokensPerAccount))
+	s.put("agent.yaml", strings.Replace(head, often, "drift_check: 15d, sweep: 5m", 1)+oneStore+manySlots(slots, tokensPerAccount))
 	s.serve(b)
 	return s
 }

@@ -3,10 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/handover-agent/handover/agent/plan"
-	"github.com/handover-agent/handover/qualytics"
 	"github.com/handover-agent/handover/rotation/journal"
 )
 
@@ -14,11 +12,7 @@ import (
 // and takes no lease, so it works beside a running agent. Of the options it
 // uses Declaration, Version, Log and Transport.
 func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
-	log := opt.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	d := opt.Declaration
+	d, log := opt.Declaration, opt.logger()
 	source := plan.Source{Log: log}
 	read, err := journal.OpenReadOnly(ctx, d.State.SQLite)
 	switch {
@@ -28,9 +22,7 @@ func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
 	case !errors.Is(err, journal.ErrNoJournal):
 		return made, err
 	}
-	client, err := qualytics.New(qualytics.Options{BaseURL: d.Qualytics.URL, Credential: d.Qualytics.Credential.Read,
-		Transport: opt.Transport, CAFile: d.Qualytics.CAFile, Rate: d.Qualytics.Rate, Timeout: d.Qualytics.Timeout,
-		UserAgent: "handover/" + opt.Version, Log: log})
+	client, err := newClient(opt, d, log)
 	if err != nil {
 		return made, err
 	}

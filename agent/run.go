@@ -73,9 +73,12 @@ func (l *loop) adopt() {
 // take brings in what others asked for.
 func (l *loop) take() {
 	l.a.mu.Lock()
-	wanted, reload := l.a.wanted, l.a.reload
-	l.a.wanted, l.a.reload = nil, false
+	wanted, reload, pulses := l.a.wanted, l.a.reload, l.a.pulses
+	l.a.wanted, l.a.reload, l.a.pulses = nil, false, nil
 	l.a.mu.Unlock()
+	for _, felt := range pulses {
+		close(felt)
+	}
 	if reload {
 		l.adopt()
 	}

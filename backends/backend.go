@@ -134,7 +134,9 @@ type Backend interface {
 // Stager is a Backend that can write a value beside the current one.
 type Stager interface {
 	// PutPending writes item at Pending, in place of another that stands
-	// there, and MUST leave Current alone. Like Put it is idempotent: the same
+	// there, and MUST leave Current alone; but where nothing stands at
+	// Current, a backend with Properties.FirstIsCurrent makes it current. Like
+	// Put it is idempotent: the same
 	// payload, pending or current already, makes no new version.
 	PutPending(ctx context.Context, ref Ref, item Item) (Version, error)
 	// Promote makes a pending version current if the current one is still

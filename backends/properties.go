@@ -18,6 +18,9 @@ type Properties struct {
 	// Volatile: what is stored ends with a restart of the machine or the
 	// process.
 	Volatile bool
+	// FirstIsCurrent: a Stager makes the first value of a place current at
+	// once.
+	FirstIsCurrent bool
 	// MaxPayload is the largest payload in bytes; 0 is no limit.
 	MaxPayload int
 	// Path is the rule for Ref.Path.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/handover-agent/handover/backends/secret"
 )
 
 // Driver is how a kind of backend introduces itself. The declaration is
@@ -43,6 +45,14 @@ type Driver struct {
 	// Open makes the backend. It needs no network: what can't be reached is
 	// told by the first use.
 	Open func(ctx context.Context, env Env, options any) (Backend, error)
+}
+
+// Shaped is what a driver's target options implement to learn how payloads of
+// the target's format look, where the store keeps them in parts. It is called
+// before the options are used.
+type Shaped interface {
+	// Shape gets a payload of the format, with a token that is none.
+	Shape(sample secret.Value)
 }
 
 // Env is what a driver gets from the process.

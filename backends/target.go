@@ -142,6 +142,28 @@ func (t *Target) Find(ctx context.Context, token secret.Fingerprint) (secret.Val
 	return secret.Value{}, unread
 }
 
+// Describes reports whether the store can say what stands there without giving
+// the secret away.
+func (t *Target) Describes() bool {
+	_, ok := As[Describer](t.Backend)
+	return ok
+}
+
+// Describe is what the store says of the current value without reading it. It
+// must not be called where Describes is false. "Nothing there" is an error
+// here: only Read tells what that means.
+func (t *Target) Describe(ctx context.Context) (Meta, Version, error) {
+	describer, ok := As[Describer](t.Backend)
+	if !ok {
+		return Meta{}, Absent, t.fail("describe", ErrInvalid, errors.New("the store can't describe"))
+	}
+	meta, version, err := describer.Describe(ctx, t.Ref)
+	if err != nil {
+		return Meta{}, Absent, t.wrap("describe", err, KindOf(err))
+	}
+	return meta, version, nil
+}
+
 // Check asks the store, where it can be asked, whether a Put would be allowed.
 func (t *Target) Check(ctx context.Context) error {
 	checker, ok := As[Checker](t.Backend)

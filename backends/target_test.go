@@ -190,6 +190,33 @@ func TestReadUnreachable(t *testing.T) {
 	wantError(t, err, backends.ErrUnavailable)
 }
 
+// TestDescribe: what a store says of a place, and how it fails, is told as it is.
+func TestDescribe(t *testing.T) {
+	store := mem.New(mem.LikeVault())
+	described := target(store, faulty.Nothing())
+	item := itemOf(t, described, newToken)
+	_, _, err := described.Describe(t.Context())
+	wantError(t, err, backends.ErrNotFound)
+	back, err := described.Deliver(t.Context(), item, backends.Absent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, version, err := described.Describe(t.Context())
+	if err != nil || meta != item.Meta || version != back.Version || !described.Describes() {
+		t.Errorf("described %+v at %q, %v; delivered %+v at %q", meta, version, err, item.Meta, back.Version)
+	}
+	for _, kind := range []error{backends.ErrUnavailable, backends.ErrDenied, backends.ErrThrottled} {
+		_, _, err := target(store, faulty.Always(faulty.Describe, faulty.Fail(kind))).Describe(t.Context())
+		wantError(t, err, kind)
+	}
+	mute := target(mem.New(mem.LikeAzure()), faulty.Nothing())
+	if mute.Describes() {
+		t.Error("a store that can't describe says that it can")
+	}
+	_, _, err = mute.Describe(t.Context())
+	wantError(t, err, backends.ErrInvalid)
+}
+
 func TestCheck(t *testing.T) {
 	ctx := context.Background()
 	refusing := faulty.Always(faulty.Check, faulty.Fail(backends.ErrDenied))
@@ -197,7 +224,9 @@ func TestCheck(t *testing.T) {
 		t.Errorf("nothing speaks against a put: %v", err)
 	}
 	wantError(t, target(mem.New(mem.LikeVault()), refusing).Check(ctx), backends.ErrDenied)
-	if err := target(mem.New(mem.LikeAzure()), refusing).Check(ctx); err != nil {
+	mute := target(mem.New(mem.LikeAzure()), refusing)
+	mute.Backend = struct{ backends.Backend }{mute.Backend} // no Checker
+	if err := mute.Check(ctx); err != nil {
 		t.Errorf("a store that can't be asked: %v", err)
 	}
 }

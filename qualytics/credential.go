@@ -3,6 +3,9 @@ package qualytics
 import (
 	"errors"
 	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/handover-agent/handover/backends/secret"
 )
@@ -50,6 +53,25 @@ func (c *credential) renew(used secret.Value) (fresh secret.Value, changed bool,
 	}
 	c.value = value
 	return value, true, nil
+}
+
+// CredentialExpires is the end of the agent's own token, in UTC, as its claims
+// tell it: the zero time is never. The claims aren't verified (qualytics-api.md:
+// "don't rely on the claims"), so it serves for warnings alone. It is false when
+// nothing can be read, or it is no JWT.
+func (c *Client) CredentialExpires() (time.Time, bool) {
+	token, err := c.credential.get()
+	if err != nil {
+		return time.Time{}, false
+	}
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(token.Reveal(), &claims); err != nil {
+		return time.Time{}, false
+	}
+	if claims.ExpiresAt == nil {
+		return time.Time{}, true
+	}
+	return claims.ExpiresAt.UTC(), true
 }
 
 // sendable refuses what can't stand in a header after "Bearer ": such a text

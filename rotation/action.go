@@ -24,6 +24,9 @@ type (
 	EnsureAccount struct{ After time.Time }
 	// Read looks at a target's current value.
 	Read struct{ Target string }
+	// Glance asks a target's store, without reading the secret, whether what
+	// was read there last stands there still.
+	Glance struct{ Target string }
 	// Check asks a target whether a delivery would be allowed.
 	Check struct{ Target string }
 	// Find looks for a generation's value, in memory and in every stage of
@@ -125,6 +128,7 @@ type Wait struct{ Until time.Time }
 func (LookTokens) class() class    { return look }
 func (EnsureAccount) class() class { return look }
 func (Read) class() class          { return look }
+func (Glance) class() class        { return look }
 func (Check) class() class         { return look }
 func (Find) class() class          { return look }
 func (Prove) class() class         { return look }

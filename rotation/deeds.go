@@ -45,7 +45,8 @@ func (w *work) issue(ctx context.Context, a Issue) {
 	w.e.log.Warn("token not issued", "slot", w.pol.Slot, "label", intent.Label, "error", err)
 	claimed := again || intent.Process != w.e.process
 	switch {
-	case errors.Is(err, ErrDuplicate):
+	case errors.Is(err, ErrDuplicate): // this post made nothing, also if the journal doesn't hear of it
+		w.unpost(intent.Generation, before, again)
 		w.commit(ctx, func(r *Record) Event { return r.burn(Burn{Claimed: claimed}) })
 	case errors.Is(err, ErrUnknownOutcome), errors.Is(err, ErrInvalidAnswer):
 		w.postpone(ctx, err, now)
@@ -112,8 +113,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	}
 	now := w.e.issuer.Now()
 	w.mu.Lock()
-	w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: back}
-	w.mem.checked[a.Target] = now
+	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
 }

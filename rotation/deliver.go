@@ -16,7 +16,7 @@ func (n *pass) targets() {
 	current := n.rec.current()
 	for _, t := range n.pol.Targets {
 		rec, known := n.rec.Targets[t.Key]
-		if _, looked := n.obs.Targets[t.Key]; !looked && known && !n.readingDue(t.Key, rec) {
+		if _, looked := n.obs.Targets[t.Key]; !looked && known && (!n.readingDue(t.Key, rec) || n.glanced(t.Key, rec)) {
 			continue
 		}
 		s, ok := n.serving(t.Key)
@@ -58,7 +58,7 @@ func (n *pass) readingDue(key string, rec TargetRecord) bool {
 		}
 		return true
 	}
-	next := n.obs.Checked[key].Add(spread(n.pol.DriftCheck, key))
+	next := n.pol.nextCheck(n.obs.Checked[key])
 	switch {
 	case !n.now.Before(next):
 		return true
@@ -68,6 +68,26 @@ func (n *pass) readingDue(key string, rec TargetRecord) bool {
 		n.at(next)
 	}
 	return false
+}
+
+// glanced reports whether the store is asked in place of a reading: about a
+// target in step alone, for what has to be put right is read before. A gate
+// takes nothing but readings.
+func (n *pass) glanced(key string, rec TargetRecord) bool {
+	if _, known := n.obs.Versions[key]; !known || rec.State != InStep {
+		return false
+	}
+	n.look(Glance{Target: key})
+	return true
+}
+
+// unmoved reports whether a store's description bears out that the current token
+// stands where it was last read. The version alone doesn't: an entry that was
+// deleted and made again counts from one.
+func (r *Record) unmoved(described backends.Meta, now, last backends.Version) bool {
+	g := r.current()
+	return g != nil && now == last && now != backends.Absent &&
+		described.Slot == r.Slot && described.Generation == g.Number && described.Token == g.Fingerprint
 }
 
 // serving says what a target serves, as read in this pass; false when that has

@@ -48,12 +48,14 @@ func (n *pass) issue() {
 }
 
 // live counts the slot's tokens that may still work. Those that are listed as
-// revoked don't, whatever state they have.
+// revoked don't, whatever state they have, nor does a current one that is gone.
 func (n *pass) live() int {
 	count := n.rec.live(n.now)
 	for i := range n.rec.Generations {
 		if g := &n.rec.Generations[i]; g.counts(n.now) {
 			if listed := n.tokenOf(g); listed != nil && !listed.Active {
+				count--
+			} else if g.State == Live && n.rec.Lost == TokenGone {
 				count--
 			}
 		}

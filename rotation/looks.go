@@ -54,21 +54,57 @@ func (w *work) read(ctx context.Context, a Read) {
 	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err == nil {
-		w.mem.checked[a.Target] = now
-		delete(w.mem.unread, a.Target)
-		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: reading, Reshaped: w.reshaped(a.Target, reading)}
+	if err != nil {
+		w.notRead(a.Target, err, now)
 		return
 	}
-	after, failed := backends.RetryAfter(err), w.mem.unread[a.Target]
+	w.wasRead(a.Target, TargetSeen{At: now, Reading: reading, Reshaped: w.reshaped(a.Target, reading)})
+}
+
+// wasRead takes in what was read at a target. The caller holds mu.
+func (w *work) wasRead(key string, seen TargetSeen) {
+	w.obs.Targets[key] = seen
+	w.mem.checked[key] = seen.At
+	delete(w.mem.unread, key)
+	delete(w.mem.versions, key)
+	if !seen.Reading.Meta.IsZero() && w.target(key).Describes() {
+		w.mem.versions[key] = seen.Reading.Version
+	}
+}
+
+// notRead makes a target wait that could not be read. The caller holds mu.
+func (w *work) notRead(key string, err error, now time.Time) {
+	after, failed := backends.RetryAfter(err), w.mem.unread[key]
 	if after == 0 {
 		failed.times++
-		after = backOff(failed.times, a.Target)
+		after = backOff(failed.times, key)
 	}
 	failed.seen = TargetSeen{At: now, Failed: targetReason(err), RetryAt: now.Add(after)}
-	w.mem.unread[a.Target], w.obs.Targets[a.Target] = failed, failed.seen
-	w.e.log.Warn("target not read", "slot", w.pol.Slot, "target", a.Target,
+	w.mem.unread[key], w.obs.Targets[key] = failed, failed.seen
+	w.e.log.Warn("target not read", "slot", w.pol.Slot, "target", key,
 		"reason", string(targetReason(err)), "retry_in", after, "error", err)
+}
+
+// glance is a drift check without the secret. Whatever doesn't bear out that the
+// target stands where it stood makes the next look a reading: at once where the
+// store answered, after a back-off where it couldn't be asked, or asks to wait.
+func (w *work) glance(ctx context.Context, a Glance) {
+	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+	defer cancel()
+	meta, version, err := w.target(a.Target).Describe(ctx)
+	now := w.e.issuer.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch kind := backends.KindOf(err); {
+	case err == nil && w.rec.unmoved(meta, version, w.mem.versions[a.Target]):
+		w.mem.checked[a.Target] = now
+		return
+	case kind == backends.ErrUnavailable, kind == backends.ErrThrottled:
+		w.notRead(a.Target, err, now)
+	case err != nil:
+		w.e.log.Debug("target not described", "slot", w.pol.Slot, "target", a.Target, "error", err)
+	}
+	delete(w.mem.versions, a.Target)
 }
 
 // reshaped reports whether a target that holds the current token holds it in

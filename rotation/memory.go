@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
 )
 
@@ -13,9 +14,12 @@ type memory struct {
 	values  map[uint64]secret.Value
 	posted  map[uint64]time.Time
 	checked map[string]time.Time
-	proved  map[uint64]time.Time // our own uses that no commit has told of
-	unread  map[string]unread
-	// looks are checked while no pass runs.
+	// versions are where the targets stood when they were last read, of those
+	// whose store can say later whether that is so still.
+	versions map[string]backends.Version
+	proved   map[uint64]time.Time // our own uses that no commit has told of
+	unread   map[string]unread
+	// looks are checked and versions while no pass runs.
 	looks []lookAt
 	// rested spares a pass; nil: the next one asks Next. asked counts
 	// Engine.Asked.
@@ -31,10 +35,11 @@ type unread struct {
 	seen  TargetSeen
 }
 
-// lookAt is a target, and when it was last read.
+// lookAt is a target, when it was last read, and where it stood.
 type lookAt struct {
-	target string
-	at     time.Time
+	target  string
+	at      time.Time
+	version backends.Version
 }
 
 func (e *Engine) memoryOf(slot string) *memory {
@@ -61,8 +66,12 @@ func (e *Engine) Forget(slot string) {
 func (m *memory) wake() {
 	if m.checked == nil {
 		m.checked = make(map[string]time.Time, len(m.looks))
+		m.versions = map[string]backends.Version{}
 		for _, l := range m.looks {
 			m.checked[l.target] = l.at
+			if l.version != backends.Absent {
+				m.versions[l.target] = l.version
+			}
 		}
 		m.looks = nil
 	}
@@ -77,9 +86,9 @@ func (m *memory) wake() {
 func (m *memory) rest() {
 	m.looks = make([]lookAt, 0, len(m.checked))
 	for target, at := range m.checked {
-		m.looks = append(m.looks, lookAt{target, at})
+		m.looks = append(m.looks, lookAt{target, at, m.versions[target]})
 	}
-	m.checked = nil
+	m.checked, m.versions = nil, nil
 	dropMap(&m.values)
 	dropMap(&m.posted)
 	dropMap(&m.proved)

@@ -141,11 +141,13 @@ func (n *pass) held() bool {
 }
 
 func (n *pass) look(a Action) {
-	switch a.(type) {
+	switch a := a.(type) {
 	case Prove, ProveOther:
 		if n.held() {
 			return
 		}
+	case Read: // it tells all that a glance would
+		n.looks = slices.DeleteFunc(n.looks, func(b Action) bool { return b == Glance(a) })
 	}
 	if !slices.Contains(n.looks, a) {
 		n.looks = append(n.looks, a)
@@ -288,6 +290,8 @@ func (n *pass) keep() {
 		n.note(Lose{Reason: RevokedByOthers})
 	case listed.Expired(n.now):
 		n.note(Lose{Reason: TokenExpired})
+	case listed.UserID != 0 && listed.UserID != n.obs.Account.UserID && n.accountStands(): // of the account that this one replaces
+		n.note(Lose{Reason: TokenGone})
 	}
 }
 

@@ -167,11 +167,73 @@ func TestNextTriesARefusedPayloadAgain(t *testing.T) {
 	}
 	ask(t, []question{
 		{name: "a payload that was refused waits for the drift check", set: blocked(func(s *scene) { delete(s.obs.Targets, one) }),
-			reason: TargetRefused, until: spread(20*time.Minute, one)},
+			reason: TargetRefused, until: func() time.Duration {
+				s := newScene()
+				s.pol.DriftCheck = 20 * time.Minute
+				return s.pol.nextCheck(s.now).Sub(s.now)
+			}()},
 		{name: "which tries it again", set: blocked(func(s *scene) { s.obs.Found[2] = AtHand }), want: []Action{Deliver{Target: one}}},
 		{name: "and reads it first", set: blocked(func(s *scene) { delete(s.obs.Targets, one); delete(s.obs.Checked, one) }),
 			want: []Action{Read{Target: one}}},
 	})
+}
+
+// TestNextGlances: where the store can tell that nothing has changed, nothing is
+// read, unless something hangs on it.
+func TestNextGlances(t *testing.T) {
+	due := func(set func(*scene)) func(*scene) {
+		return func(s *scene) {
+			delete(s.obs.Targets, one)
+			s.obs.Checked[one] = s.now.Add(-time.Hour)
+			s.obs.Versions = map[string]backends.Version{one: "1"}
+			set(s)
+		}
+	}
+	ask(t, []question{
+		{name: "at a drift check", set: due(func(*scene) {}), want: []Action{Glance{Target: one}}},
+		{name: "not before it is due", set: due(func(s *scene) { s.obs.Checked[one] = s.now }), reason: GraceRunning},
+		{name: "not where nothing was read by this process", set: due(func(s *scene) { s.obs.Versions = nil }),
+			want: []Action{Read{Target: one}}},
+		{name: "not where something has to be put right", set: due(func(s *scene) {
+			s.rec.Targets[one] = TargetRecord{State: Behind, Reason: TargetOlder, Serves: 1}
+			s.g(1).State = Waiting
+		}), want: []Action{Read{Target: one}}},
+		{name: "not where what isn't ours was seen", set: due(func(s *scene) {
+			s.rec.Targets[one] = TargetRecord{State: Foreign, Reason: TargetHoldsForeign}
+			s.g(1).State = Waiting
+		}), want: []Action{Read{Target: one}}},
+		{name: "not before a revocation", set: due((*scene).over), want: []Action{Read{Target: one}}},
+		{name: "a gate takes no glance for a reading", set: due(func(s *scene) { s.over(); s.obs.Checked[one] = s.now }),
+			want: []Action{Read{Target: one}}},
+	})
+}
+
+// TestUnmoved: what a store describes counts when all of it fits.
+func TestUnmoved(t *testing.T) {
+	s := newScene()
+	fits := backends.Meta{Slot: s.pol.Slot, Generation: 2, TokenID: 102, Token: tokenTwo().Fingerprint()}
+	for name, tt := range map[string]struct {
+		change    func(m *backends.Meta, r *Record)
+		now, last backends.Version
+		want      bool
+	}{
+		"all fits":                    {func(*backends.Meta, *Record) {}, "7", "7", true},
+		"another version":             {func(*backends.Meta, *Record) {}, "8", "7", false},
+		"no version":                  {func(*backends.Meta, *Record) {}, "", "", false},
+		"another generation":          {func(m *backends.Meta, _ *Record) { m.Generation = 1 }, "7", "7", false},
+		"another token":               {func(m *backends.Meta, _ *Record) { m.Token = tokenOne().Fingerprint() }, "7", "7", false},
+		"another slot's":              {func(m *backends.Meta, _ *Record) { m.Slot = "another@service/x" }, "7", "7", false},
+		"no metadata":                 {func(m *backends.Meta, _ *Record) { *m = backends.Meta{} }, "7", "7", false},
+		"a record without a token":    {func(_ *backends.Meta, r *Record) { r.Current = 0 }, "7", "7", false},
+		"a record that has moved on":  {func(_ *backends.Meta, r *Record) { r.Current = 1 }, "7", "7", false},
+		"a current one without value": {func(_ *backends.Meta, r *Record) { r.current().Fingerprint = "" }, "7", "7", false},
+	} {
+		rec, meta := newScene().rec, fits
+		tt.change(&meta, &rec)
+		if got := rec.unmoved(meta, tt.now, tt.last); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 func TestNextKeepsTheCurrentToken(t *testing.T) {

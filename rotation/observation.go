@@ -34,8 +34,12 @@ type Observation struct {
 	Found map[uint64]Finding
 	// Posted is when this process last posted the label of a generation.
 	Posted map[uint64]time.Time
-	// Checked is when this process last read each target with success.
+	// Checked is when this process last read each target with success, or was
+	// told by its store that what was read there stands there still.
 	Checked map[string]time.Time
+	// Versions is where each target stood when this process last read it, if
+	// its store can tell whether that is so still.
+	Versions map[string]backends.Version
 	// Requests are the slot's open requests, by rising ID.
 	Requests []Request
 }

@@ -91,6 +91,7 @@ func copyOf(o Observation) Observation {
 	c.Requests = slices.Clone(o.Requests)
 	c.Targets, c.Checks, c.Proofs = cloneMap(o.Targets), cloneMap(o.Checks), cloneMap(o.Proofs)
 	c.Others, c.Found, c.Posted, c.Checked = cloneMap(o.Others), cloneMap(o.Found), cloneMap(o.Posted), cloneMap(o.Checked)
+	c.Versions = cloneMap(o.Versions)
 	if o.Tokens != nil {
 		c.Tokens = &TokensSeen{At: o.Tokens.At, Mine: slices.Clone(o.Tokens.Mine)}
 	}
@@ -138,6 +139,8 @@ func (w *world) checkSet(actions []Action) {
 func subject(a Action) string {
 	switch a := a.(type) {
 	case Read:
+		return "read " + a.Target
+	case Glance:
 		return "read " + a.Target
 	case Check:
 		return "check " + a.Target

@@ -35,6 +35,18 @@ func backOff(attempts int, key string) time.Duration {
 	return spread(d, key)
 }
 
+// nextCheck is the slot's first turn after a time at which a target was looked
+// at. Each slot has one turn in every drift check: all slots together ask their
+// stores evenly, from the first hour on, and one slot's targets are looked at in
+// one pass.
+func (p *Policy) nextCheck(at time.Time) time.Time {
+	turn := at.Truncate(p.DriftCheck).Add(time.Duration(fraction(p.Slot) * float64(p.DriftCheck)))
+	if !turn.After(at) {
+		turn = turn.Add(p.DriftCheck)
+	}
+	return turn
+}
+
 // relistAfter is how old a list may be before a slot at rest asks for the next:
 // a sweep, and up to an eighth of it more, so that not all ask at once.
 func (p *Policy) relistAfter() time.Duration {

@@ -21,6 +21,36 @@ func TestBackOffBounds(t *testing.T) {
 	}
 }
 
+// TestNextCheckIsSpreadEvenly: whenever they were looked at last, each slot is
+// looked at once in every drift check, and at each hour's minute about as many
+// are as at another.
+func TestNextCheckIsSpreadEvenly(t *testing.T) {
+	minutes := [60]int{}
+	for n := range 6000 {
+		pol := Policy{Slot: fmt.Sprint("slot-", n), DriftCheck: time.Hour}
+		first := pol.nextCheck(worldStart)
+		if wait := first.Sub(worldStart); wait <= 0 || wait > time.Hour {
+			t.Fatalf("%s is looked at after %s", pol.Slot, wait)
+		}
+		if again := pol.nextCheck(first); !again.Equal(first.Add(time.Hour)) {
+			t.Fatalf("%s is looked at again after %s", pol.Slot, again.Sub(first))
+		}
+		if late := pol.nextCheck(first.Add(3 * time.Second)); !late.Equal(first.Add(time.Hour)) {
+			t.Fatalf("%s, looked at late, is looked at again after %s", pol.Slot, late.Sub(first))
+		}
+		minutes[int(first.Sub(worldStart)/time.Minute)%60]++
+	}
+	for minute, n := range minutes {
+		if n < 60 || n > 140 {
+			t.Errorf("%d of 6000 slots are looked at in minute %d, want about 100", n, minute)
+		}
+	}
+	unseen := Policy{Slot: "new", DriftCheck: time.Hour}
+	if at := unseen.nextCheck(time.Time{}); at.After(worldStart) {
+		t.Errorf("a target that was never looked at waits until %s", at)
+	}
+}
+
 func TestFractionBelongsToItsKey(t *testing.T) {
 	sum, seen := 0.0, map[float64]bool{}
 	for n := range 1000 {

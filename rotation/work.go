@@ -40,6 +40,7 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 	if w.mem.edition != slot.Edition {
 		w.mem.edition = slot.Edition
 		clear(w.mem.checked)
+		clear(w.mem.versions)
 	}
 	rec, err := e.journal.Slot(ctx, slot.Policy.Slot)
 	if errors.Is(err, ErrNoRecord) {
@@ -61,7 +62,7 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests,
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
-		Posted: w.mem.posted, Checked: w.mem.checked}
+		Posted: w.mem.posted, Checked: w.mem.checked, Versions: w.mem.versions}
 	for key, failed := range w.mem.unread {
 		if w.obs.Began.Before(failed.seen.RetryAt) {
 			w.obs.Targets[key] = failed.seen
@@ -135,6 +136,7 @@ func earlier(a, b time.Time) time.Time {
 func (w *work) unsee() {
 	for key := range w.obs.Targets {
 		delete(w.mem.checked, key)
+		delete(w.mem.versions, key)
 	}
 }
 
@@ -224,6 +226,8 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.ensureAccount(ctx, a)
 	case Read:
 		w.read(ctx, a)
+	case Glance:
+		w.glance(ctx, a)
 	case Check:
 		w.check(ctx, a)
 	case Find:

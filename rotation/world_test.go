@@ -36,6 +36,7 @@ type world struct {
 	values   map[uint64]secret.Value
 	posted   map[uint64]time.Time
 	checked  map[string]time.Time
+	versions map[string]backends.Version
 	held     Held
 	requests []Request
 	closed   int64 // requests up to here were added
@@ -59,7 +60,8 @@ const worldAccount = "pipeline_automation@service"
 
 func newWorld(t *rapid.T) *world {
 	w := &world{t: t, now: worldStart, places: map[string]*place{}, account: AccountSeen{UserID: 7},
-		values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{}, checked: map[string]time.Time{}}
+		values: map[uint64]secret.Value{}, posted: map[uint64]time.Time{}, checked: map[string]time.Time{},
+		versions: map[string]backends.Version{}}
 	w.pol = testPolicy("a/one", "b/two", "c/three")
 	w.pol.Targets[2].Lossy = true
 	for _, t := range w.pol.Targets {
@@ -132,7 +134,7 @@ func (w *world) begin() {
 	w.obs = Observation{Process: fmt.Sprint("process-", w.process), Began: w.now, Requests: slices.Clone(w.requests),
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{}, Posted: w.posted, Checked: w.checked,
-		Held: w.held}
+		Versions: w.versions, Held: w.held}
 }
 
 // commit stores the record as a journal does.
@@ -181,6 +183,8 @@ func (w *world) act(a Action) {
 		w.obs.Account = &seen
 	case Read:
 		w.read(a.Target)
+	case Glance:
+		w.glance(a.Target)
 	case Check:
 		w.obs.Checks[a.Target] = w.unready(a.Target)
 	case Find:
@@ -234,6 +238,22 @@ func (w *world) read(key string) {
 		r.Token = p.value
 	}
 	w.obs.Targets[key] = TargetSeen{At: w.now, Reading: r}
+	w.versions[key] = p.version()
+}
+
+// version names what stands at a place.
+func (p *place) version() backends.Version { return backends.Version(p.value.Fingerprint()) }
+
+func (w *world) glance(key string) {
+	p := w.places[key]
+	switch {
+	case p.down:
+		w.obs.Targets[key] = TargetSeen{At: w.now, Failed: TargetUnreachable, RetryAt: w.now.Add(time.Minute)}
+	case w.rec.unmoved(p.meta, p.version(), w.versions[key]):
+		w.checked[key] = w.now
+		return
+	}
+	delete(w.versions, key)
 }
 
 func (w *world) find(number uint64) {

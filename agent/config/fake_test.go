@@ -62,7 +62,11 @@ func (o *fakeVault) Validate() error {
 
 type fakeVaultTarget struct {
 	Key string `yaml:"key" default:"value" doc:"the field"`
+
+	sample secret.Value
 }
+
+func (o *fakeVaultTarget) Shape(sample secret.Value) { o.sample = sample }
 
 type fakeBare struct{}
 

@@ -27,7 +27,7 @@ type agentKeys struct {
 	ID         string        `yaml:"id" required:"true" pattern:"^[a-z0-9-]{1,32}$" doc:"stands in the label of every token that this agent issues; another agent on the same instance needs another id"`
 	Listen     string        `yaml:"listen" default:"127.0.0.1:9632" doc:"the address of health, metrics and the status page"`
 	Socket     string        `yaml:"socket" default:"/run/handover/control.sock" path:"true" doc:"the control socket, through which commands reach a running agent"`
-	DriftCheck time.Duration `yaml:"drift_check" default:"1h" doc:"how often each target is read while nothing else is to do"`
+	DriftCheck time.Duration `yaml:"drift_check" default:"1h" doc:"how often each target is looked at while nothing else is to do"`
 	Sweep      time.Duration `yaml:"sweep" default:"5m" doc:"how old the list of tokens may grow before it is asked for again"`
 }
 

@@ -249,6 +249,23 @@ func TestDriverOptions(t *testing.T) {
 	}
 }
 
+// A driver that wants to know sees how the payloads of its target look: with the
+// declared URL, and in the style for its type.
+func TestShape(t *testing.T) {
+	for entry, want := range map[string]string{
+		"path: a, format: token":            "sample",
+		"path: a, format: json":             `{"token":"sample","url":"https://acme.qualytics.io"}`,
+		"path: a, format: airflow-variable": `{"value":"sample"}`,
+	} {
+		text := strings.Replace(small, "backends: {", "backends: {v: {type: vault, address: 'https://v', auth: {method: token}}, ", 1)
+		text = strings.Replace(text, "deliver: [", "deliver: [{backend: v, "+entry+"}, ", 1)
+		d := mustParse(t, text)
+		if got := d.Accounts[0].Tokens[0].Deliver[0].Ref.Options.(*fakeVaultTarget).sample.Reveal(); got != want {
+			t.Errorf("%s looks like %s, want %s", entry, got, want)
+		}
+	}
+}
+
 func TestBackendsAreInOrder(t *testing.T) {
 	text := strings.Replace(small, "backends: {", "backends: {z: {type: file, dir: z}, a: {type: file, dir: a}, ", 1)
 	d := mustParse(t, text)

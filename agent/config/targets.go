@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/payload"
+	"github.com/handover-agent/handover/backends/secret"
 )
 
 func (c *checker) targets(file *fileKeys, token string, of Token, keys []targetKeys) []Target {
@@ -70,6 +72,7 @@ func (c *checker) target(path string, backend backendKeys, properties backends.P
 		Consumer:   keys.Consumer,
 		TakeOver:   keys.OnForeign == "take_over",
 	}
+	c.shape(keys.options, target.Format)
 	if keys.Path != "" {
 		if err := properties.Path.Check(keys.Path); err != nil {
 			c.wrong(path+".path", "%v", err)
@@ -83,6 +86,22 @@ func (c *checker) target(path string, backend backendKeys, properties backends.P
 		target.Consumer = payload.Consumer(target.FormatName)
 	}
 	return target
+}
+
+// shape shows a driver that wants to know how payloads of the target look. A
+// template that wants more than a sample has leaves it unsaid.
+func (c *checker) shape(options any, format backends.Format) {
+	shaped, ok := options.(backends.Shaped)
+	if !ok || format == nil {
+		return
+	}
+	sample, err := format.Render(backends.Token{
+		Value: secret.New("sample"), ID: 1, Name: "sample.agent.g1", Account: "Sample", AccountID: "sample@service",
+		Environment: "sample", URL: c.instanceURL, Expiration: time.Unix(0, 0).UTC(),
+	})
+	if err == nil {
+		shaped.Shape(sample)
+	}
 }
 
 // format makes the target's format; nil where its keys don't allow it, which

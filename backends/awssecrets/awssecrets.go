@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // Limits of Secrets Manager: "AWS Secrets Manager quotas" in its user guide.
@@ -58,11 +59,12 @@ func Driver() backends.Driver {
 
 func properties() backends.Properties {
 	return backends.Properties{
-		CompareAndSet: true,
-		Versions:      true,
-		Metadata:      true,
-		MaxPayload:    maxPayload,
-		Path:          backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
+		CompareAndSet:  true,
+		Versions:       true,
+		Metadata:       true,
+		FirstIsCurrent: true,
+		MaxPayload:     maxPayload,
+		Path:           backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }
 
@@ -84,15 +86,15 @@ func place(options any, ref backends.Ref) string {
 	return fmt.Sprintf("%s of %q in %s", ref.Path, account, at)
 }
 
-// backend is one declared Secrets Manager. Its methods are in read.go, put.go
-// and stage.go.
+// backend is one declared Secrets Manager. Its methods are in read.go, put.go,
+// stage.go and remove.go.
 type backend struct {
 	agentID string
 	options Options
 	log     *slog.Logger
-	wire    *wire
+	wire    *wire.Transport
 	client  *secretsmanager.Client
-	limit   *limit
+	limit   *wire.Limit
 	puts    *allowance
 }
 
@@ -101,6 +103,7 @@ var (
 	_ backends.Stager    = (*backend)(nil)
 	_ backends.Describer = (*backend)(nil)
 	_ backends.Checker   = (*backend)(nil)
+	_ backends.Remover   = (*backend)(nil)
 )
 
 // open makes the backend. The first use looks for credentials.
@@ -113,10 +116,13 @@ func open(ctx context.Context, env backends.Env, options any) (backends.Backend,
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
 	filled := declared.withDefaults(env.AgentID)
-	w := newWire()
-	cfg, err := w.login(ctx, filled)
+	w, err := wire.New(filled.wire())
 	if err != nil {
-		w.close()
+		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
+	}
+	cfg, err := login(ctx, filled, w)
+	if err != nil {
+		w.Close()
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
 	return &backend{
@@ -125,12 +131,13 @@ func open(ctx context.Context, env backends.Env, options any) (backends.Backend,
 		log:     env.Log.With("backend", env.Name),
 		wire:    w,
 		client: secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+			o.HTTPClient = w.Client()
 			o.BaseEndpoint = nil // the declaration decides, not AWS_ENDPOINT_URL
 			if filled.Endpoint != "" {
 				o.BaseEndpoint = aws.String(filled.Endpoint)
 			}
 		}),
-		limit: newLimit(filled.MaxInFlight, filled.Rate),
+		limit: wire.NewLimit(filled.MaxInFlight, filled.Rate),
 		puts:  newAllowance(),
 	}, nil
 }
@@ -140,6 +147,6 @@ func (b *backend) Properties() backends.Properties { return properties() }
 
 // Close ends all requests, those of a login under way too.
 func (b *backend) Close() error {
-	b.wire.close()
+	b.wire.Close()
 	return nil
 }

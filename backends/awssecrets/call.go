@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // method is one call of the SDK's client.
@@ -27,20 +28,20 @@ func call[In, Out any](ctx context.Context, b *backend, action string, writes bo
 	if err := ctx.Err(); err != nil {
 		return nil, verdict{kind: backends.ErrUnavailable, err: err}
 	}
-	if b.wire.closing.Err() != nil {
-		return nil, verdict{kind: backends.ErrUnavailable, err: errClosed}
+	if b.wire.Closed() {
+		return nil, verdict{kind: backends.ErrUnavailable, err: wire.ErrClosed}
 	}
-	leave, err := b.limit.enter(ctx)
+	leave, err := b.limit.Enter(ctx)
 	if err != nil {
 		return nil, verdict{kind: backends.ErrUnavailable, err: err}
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
 	defer cancel()
-	x := &exchange{wire: b.wire}
-	out, err := m(ctx, in, func(o *secretsmanager.Options) { o.HTTPClient = x })
+	ctx, f := wire.Track(ctx)
+	out, err := m(ctx, in)
 	if err != nil {
-		return nil, b.classify(err, x, action, writes)
+		return nil, b.classify(err, f, action, writes)
 	}
 	return out, nil
 }

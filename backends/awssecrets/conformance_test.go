@@ -11,6 +11,7 @@ import (
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/internal/realtest"
 )
 
 // escapes are names that AWS refuses, or takes for something else.
@@ -19,9 +20,6 @@ var escapes = []string{
 	"arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf", "name-AbCdEf", "-AbCdEf", "a/qualytics-tokens",
 	strings.Repeat("x", 513),
 }
-
-// first is why two subtests don't hold on AWS.
-const first = "AWS makes the first version of a secret current, whatever label is asked for"
 
 // TestConformance has no recovery: a deletion by another hand is final.
 func TestConformance(t *testing.T) {
@@ -61,13 +59,32 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 		Unreachable: func(t *testing.T) backends.Backend { return open(t, keyOfAgent, closed) },
 		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, keyOfAgent, losing) },
 		Hanging:     func(t *testing.T) backends.Backend { return open(t, keyOfAgent, silent) },
-		Escapes:     escapes,
-		Secrets:     []secret.Value{secret.New(keySecret)},
-		Without: map[string]string{
-			"StagedFirstIsNotCurrent": first,
-			"StagingIsIdempotent":     first,
+		Throttled: func(t *testing.T) backends.Backend {
+			return open(t, keyOfAgent, busy(t))
 		},
+		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+			s.Do(t, "TagResource", map[string]any{"SecretId": ref.Path, "Tags": []any{map[string]any{"Key": "team", "Value": "data"}}})
+			return func(t *testing.T) bool { return s.tagsOf(t, ref.Path)["team"] == "data" }
+		},
+		Names: func(t *testing.T) []string {
+			name := realtest.Name(t)
+			return []string{
+				name, "/" + name, name + "/_+=.@-", name + "-abcde", name + "-abcdefg", "-" + name, name + strings.Repeat("n", 512-len(name)),
+			}
+		},
+		Escapes: escapes,
+		Secrets: []secret.Value{secret.New(keySecret)},
 	}
+}
+
+// busy is a store that asks every call to come back later.
+func busy(t *testing.T) string {
+	t.Helper()
+	s, address := scripted(t, nil)
+	for action := range s.answers {
+		s.set(action, failing(http.StatusBadRequest, "ThrottlingException"))
+	}
+	return address
 }
 
 // nobody is an address where nothing listens.

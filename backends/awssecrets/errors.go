@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // verdict is what an answer, or the lack of one, means to the agent.
@@ -60,8 +60,8 @@ type row struct {
 }
 
 const (
-	badKey     = "AWS does not know the access key: check the credentials"
-	badSign    = "AWS refuses the signature: the secret access key is wrong, or this machine's clock is"
+	badKey     = "AWS does not know the access key: check the credentials, and that the account has enabled the region"
+	badSign    = "AWS refuses the signature: the secret access key is wrong, this machine's clock is, or endpoint is another region's"
 	badClock   = "this machine's clock differs too much from AWS's: set it"
 	badSession = "the AWS session is over: log in again, or give the agent credentials that renew themselves"
 	badPolicy  = "the agent may not do this: its policy, the secret's or the KMS key's lacks it"
@@ -112,26 +112,27 @@ var codes = map[string]row{
 
 // classify says what a failed call means. writes says that a change was asked
 // for: then a failing server may have made it.
-func (b *backend) classify(err error, x *exchange, action string, writes bool) verdict {
+func (b *backend) classify(err error, f *wire.Flight, action string, writes bool) verdict {
 	var login *loginError
 	if errors.As(err, &login) {
 		return loginVerdict(login, b.options)
 	}
 	var api smithy.APIError
 	ofAWS := errors.As(err, &api)
-	if x.status == 0 || x.status < 300 && !ofAWS {
-		cause := x.err
-		if cause == nil && x.status != 0 {
+	status := f.Status()
+	if status == 0 || status < 300 && !ofAWS {
+		cause := f.Err()
+		if cause == nil && status != 0 {
 			cause = errNotAWS
 		}
-		return lost(err, cause, writes && x.reached.Load())
+		return lost(err, cause, writes && f.Arrived())
 	}
 	code := "with no code"
 	if ofAWS {
 		code = codeOf(api)
 	}
 	say := func(kind error, text string) verdict {
-		return verdict{kind: kind, code: code, err: fmt.Errorf("AWS answered %d %s to %s: %s", x.status, code, action, text)}
+		return verdict{kind: kind, code: code, err: fmt.Errorf("AWS answered %d %s to %s: %s", status, code, action, text)}
 	}
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
 	known, listed := codes[code]
@@ -142,17 +143,17 @@ func (b *backend) classify(err error, x *exchange, action string, writes bool) v
 			v.wait = quotaWait
 		}
 		return v
-	case throttled, x.status == http.StatusTooManyRequests:
+	case throttled, status == http.StatusTooManyRequests:
 		v := say(backends.ErrThrottled, "too many calls in the account")
-		v.wait = x.retryAfter
+		v.wait = f.RetryAfter()
 		return v
-	case x.status >= 500 && writes:
+	case status >= 500 && writes:
 		return say(backends.ErrUnknownOutcome, "it failed, and may have written all the same")
-	case x.status >= 500:
+	case status >= 500:
 		return say(backends.ErrUnavailable, "it failed")
-	case x.status == http.StatusRequestEntityTooLarge:
+	case status == http.StatusRequestEntityTooLarge:
 		return say(backends.ErrInvalid, "the payload is too large")
-	case !ofAWS, x.status < 400:
+	case !ofAWS, status < 400:
 		return say(backends.ErrUnavailable, errNotAWS.Error())
 	}
 	return say(backends.ErrInvalid, badRequest)
@@ -171,25 +172,22 @@ func codeOf(err smithy.APIError) string {
 	return "UnknownError"
 }
 
+// keysOfPlace are the declaration's keys that say where AWS is.
+const keysOfPlace = "region, endpoint"
+
 // lost is the verdict on a request that got no answer, or none that could be
 // read. err is what the SDK says, cause what the wire said.
 func lost(err, cause error, mayHaveWritten bool) verdict {
-	v := verdict{kind: backends.ErrUnavailable, err: cause}
+	v := verdict{kind: backends.ErrUnavailable, err: wire.Cause(cause, keysOfPlace)}
 	if mayHaveWritten {
 		v.kind = backends.ErrUnknownOutcome
 	}
-	var u *url.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(cause, context.DeadlineExceeded):
-		v.err = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
-	case errors.Is(err, context.Canceled):
-		v.err = context.Canceled
+	case errors.Is(cause, wire.ErrClosed): // which ends contexts too
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		v.err = wire.Cause(err, keysOfPlace)
 	case cause == nil:
 		v.err = errors.New("the request could not be made")
-	case networkCause(cause) != nil:
-		v.err = networkCause(cause)
-	case errors.As(cause, &u):
-		v.err = u.Err // the place is in the error already
 	}
 	return v
 }

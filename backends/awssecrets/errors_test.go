@@ -145,18 +145,6 @@ func TestLost(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, "-7": 0, "soon": 0,
-		"Mon, 23 Nov 2026 12:01:00 GMT": time.Minute, "Mon, 23 Nov 2026 11:59:00 GMT": 0,
-	} {
-		if got := parseRetryAfter(header, now); got != want {
-			t.Errorf("%q is %v, want %v", header, got, want)
-		}
-	}
-}
-
 func TestAnswerTooLarge(t *testing.T) {
 	_, url := scripted(t, map[string]answer{"GetSecretValue": {200, nil, strings.Repeat(" ", maxBody+1)}})
 	b := opened(t, at(url))

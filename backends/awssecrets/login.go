@@ -2,13 +2,9 @@ package awssecrets
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -20,26 +16,16 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // login reads the SDK's configuration and prepares the credentials; nothing is
-// asked before the first use. Proxies come from the environment.
-func (w *wire) login(ctx context.Context, o Options) (aws.Config, error) {
-	roots, err := rootsOf(o.CAFile)
-	if err != nil {
-		return aws.Config{}, err
-	}
+// asked before the first use. The logins go by transports of the SDK, which end
+// with w.
+func login(ctx context.Context, o Options, w *wire.Transport) (aws.Config, error) {
 	// The logins' requests are few: no connection is kept for the next.
-	client := awshttp.NewBuildableClient().WithTimeout(o.Timeout).WithTransportOptions(func(t *http.Transport) {
-		t.DisableKeepAlives = true
-		t.DialContext = w.dial
-		if t.TLSClientConfig == nil {
-			t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		if roots != nil {
-			t.TLSClientConfig.RootCAs = roots
-		}
-	})
+	client := awshttp.NewBuildableClient().WithTimeout(o.Timeout).
+		WithTransportOptions(w.Prepare, func(t *http.Transport) { t.DisableKeepAlives = true })
 	load := []func(*config.LoadOptions) error{
 		config.WithRegion(o.Region), config.WithHTTPClient(client),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }), // the engine decides when to try again
@@ -55,30 +41,14 @@ func (w *wire) login(ctx context.Context, o Options) (aws.Config, error) {
 	if !ok {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: a client of type %T", cfg.HTTPClient)
 	}
-	t := whole.GetTransport()
-	t.DisableKeepAlives = false
-	w.use(t)
+	base := whole.GetTransport()
+	base.DisableKeepAlives = false
+	w.Over(base)
 	if o.AssumeRole != nil {
 		cfg.Credentials = aws.NewCredentialsCache(assume(cfg, *o.AssumeRole))
 	}
 	cfg.Credentials = loginOf{cfg.Credentials}
 	return cfg, nil
-}
-
-// rootsOf reads ca_file; nil is the system's.
-func rootsOf(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // no file is no pool, as tls.Config has it
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read ca_file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read ca_file %s: it holds no PEM certificate", file)
-	}
-	return roots, nil
 }
 
 func assume(cfg aws.Config, role AssumeRole) aws.CredentialsProvider {
@@ -126,7 +96,7 @@ func loginVerdict(e *loginError, o Options) verdict {
 	case errors.As(e.err, &sso):
 		return say(backends.ErrDenied, "the SSO session is over: run aws sso login as the agent's user")
 	case !errors.As(e.err, &api):
-		if cause := networkCause(e.err); cause != nil {
+		if cause := wire.Network(e.err, keysOfPlace); cause != nil {
 			return verdict{kind: backends.ErrUnavailable, err: fmt.Errorf("no credentials: %w", cause)}
 		}
 		return say(backends.ErrUnavailable, "no credentials in the environment, the profile, a web identity, the container or the instance: "+
@@ -148,21 +118,4 @@ func loginVerdict(e *loginError, o Options) verdict {
 		return say(row.kind, "login: "+row.says+" ("+code+")")
 	}
 	return say(backends.ErrDenied, "AWS refuses the login ("+code+"): check the credentials, the role and its trust policy")
-}
-
-// networkCause is the part of err that the network or TLS made; nil is none.
-func networkCause(err error) error {
-	var verify *tls.CertificateVerificationError
-	if errors.As(err, &verify) {
-		return fmt.Errorf("%w: name its authority in ca_file", verify)
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return fmt.Errorf("%w: check region, endpoint and the proxy", dns)
-	}
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op
-	}
-	return nil
 }

@@ -263,6 +263,47 @@ func TestContainerRole(t *testing.T) {
 	}
 }
 
+// TestInstanceRole is what a virtual machine of EC2 finds.
+func TestInstanceRole(t *testing.T) {
+	store, storeURL := recorded(t)
+	files(t, "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "")
+	machine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/latest/api/token" && r.Method == http.MethodPut:
+			w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
+			_, _ = io.WriteString(w, "session")
+		case r.Header.Get("X-Aws-Ec2-Metadata-Token") != "session":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/latest/meta-data/iam/security-credentials/":
+			_, _ = io.WriteString(w, "handover")
+		case r.URL.Path == "/latest/meta-data/iam/security-credentials/handover":
+			_, _ = fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":%q,"Token":"t","Expiration":%q}`,
+				keyOfRole, roleSecret, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(machine.Close)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.URL)
+	b := openLogging(t, at(storeURL), t.Output())
+	t.Cleanup(func() { _ = b.Close() })
+	mustGet(t, b, refX, backends.Current)
+	if used := store.signature(); !strings.Contains(used, keyOfRole) {
+		t.Errorf("the store was asked with %s", used)
+	}
+}
+
+// An endpoint of another region refuses the signature, and the error says where
+// to look.
+func TestWrongRegion(t *testing.T) {
+	s := onReal(t)
+	o := at(s.url)
+	o.Region = "eu-west-1"
+	b, ref := opened(t, o), newRef(t)
+	wantError(t, b.Check(t.Context(), ref), denied, "check "+ref.String(), "DescribeSecret", "endpoint is another region's")
+}
+
 // A wrong clock is refused once; the next call uses AWS's time.
 func TestClockSkew(t *testing.T) {
 	ahead := time.Now().Add(time.Hour)
@@ -316,9 +357,6 @@ func TestTLS(t *testing.T) {
 	o.CAFile = file
 	b := opened(t, o)
 	mustGet(t, b, refX, backends.Current)
-	if transport, ok := b.wire.client.Transport.(*http.Transport); !ok || transport.Proxy == nil {
-		t.Error("the environment's proxy isn't used")
-	}
 	for name, content := range map[string]string{"empty": "", "no certificate": "hello"} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -327,6 +365,11 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	o.CAFile, o.CertFile, o.KeyFile = "", filepath.Join(t.TempDir(), "none"), file
+	if _, err := Driver().Open(t.Context(), backends.Env{Name: "aws", Log: b.log}, o); err == nil || !strings.Contains(err.Error(), "cert_file") {
+		t.Errorf("a client certificate that is not there: %v", err)
+	}
+	o.CertFile, o.KeyFile = "", ""
 	o.CAFile = filepath.Join(t.TempDir(), "none")
 	if _, err := Driver().Open(t.Context(), backends.Env{Name: "aws", Log: b.log}, o); err == nil {
 		t.Error("a file that is not there is no error")

@@ -3,13 +3,12 @@ package awssecrets
 import (
 	"errors"
 	"fmt"
-	"math"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 const (
@@ -30,6 +29,8 @@ type Options struct {
 	AssumeRole  *AssumeRole       `yaml:"assume_role" doc:"a role to take on with the credentials that were found"`
 	Endpoint    string            `yaml:"endpoint" doc:"the URL of Secrets Manager, such as a VPC endpoint's; the region's own by default"`
 	CAFile      string            `yaml:"ca_file" path:"true" doc:"a PEM file with the certificates to trust instead of the system's"`
+	CertFile    string            `yaml:"cert_file" path:"true" doc:"a PEM file with the certificate that the agent shows to who asks for one, such as a gateway before AWS; read again for each connection"`
+	KeyFile     string            `yaml:"key_file" path:"true" doc:"a PEM file with the private key of cert_file"`
 	Timeout     time.Duration     `yaml:"timeout" default:"10s" doc:"the longest wait for one answer"`
 	MaxInFlight int               `yaml:"max_in_flight" default:"16" doc:"the most calls at the same time"`
 	Rate        float64           `yaml:"rate" default:"20" doc:"the most calls per second; AWS allows an account 50 writes a second, whoever makes them"`
@@ -60,18 +61,9 @@ var (
 // Validate checks what the tags can't say. A required key that is missing is
 // left to the tags.
 func (o *Options) Validate() error {
-	problems := []error{checkEndpoint("endpoint", o.Endpoint)}
+	problems := []error{checkEndpoint("endpoint", o.Endpoint), o.wire().Check()}
 	if o.Region != "" && !regionPattern.MatchString(o.Region) {
 		problems = append(problems, errors.New("region must be the name of an AWS region, such as us-east-1"))
-	}
-	if o.Timeout < 0 {
-		problems = append(problems, errors.New("timeout must be more than nothing, for example 10s"))
-	}
-	if o.MaxInFlight < 0 {
-		problems = append(problems, errors.New("max_in_flight must be at least 1"))
-	}
-	if o.Rate < 0 || math.IsInf(o.Rate, 0) || math.IsNaN(o.Rate) {
-		problems = append(problems, errors.New("rate must be more than 0 calls per second"))
 	}
 	if o.KMSKey != "" && !keyPattern.MatchString(o.KMSKey) {
 		problems = append(problems, errors.New("kms_key must be the key's ARN, its id, or alias/ and its alias"))
@@ -124,23 +116,19 @@ func checkEndpoint(key, endpoint string) error {
 	if endpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return fmt.Errorf("%s must be a URL such as https://vpce-1a2b.secretsmanager.us-east-1.vpce.amazonaws.com", key)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s must end after the host, the port or a path, and hold no user", key)
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return fmt.Errorf("%s is plain http to another machine, where anybody on the way reads the tokens; use https", key)
-	}
-	return nil
+	return wire.CheckURL(key, endpoint, "https://vpce-1a2b.secretsmanager.us-east-1.vpce.amazonaws.com")
 }
 
-// isLoopback reports whether host names this machine by itself, without asking
-// a name server.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+// maxBody bounds what is read of one answer, in bytes. The largest describe
+// secrets with many versions.
+const maxBody = 8 << 20
+
+// wire is what the options say of the way to AWS.
+func (o *Options) wire() wire.Options {
+	return wire.Options{
+		CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
+		Timeout: o.Timeout, MaxInFlight: o.MaxInFlight, Rate: o.Rate, MaxBody: maxBody,
+	}
 }
 
 // accountOf is the account in a role's ARN; "" where there is none.

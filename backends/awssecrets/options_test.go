@@ -2,11 +2,9 @@ package awssecrets
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -47,6 +45,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"kms_key must be":                {KMSKey: "my key"},
 		"kms_key must be the key's ARN":  {KMSKey: "arn:aws:s3:::bucket"},
 		"description must":               {Description: strings.Repeat("a", 2049)},
+		"cert_file and key_file":         {CertFile: "client.pem"},
 		"endpoint must be a URL":         {Endpoint: "vpce.example"},
 		"endpoint must end":              {Endpoint: "https://user@vpce.example"},
 		"endpoint is plain http":         {Endpoint: "http://vpce.example"},
@@ -113,72 +112,12 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// A quarrel over one secret is slowed down to what AWS allows; other secrets
-// don't feel it.
-func TestAllowance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAllowance()
-		for i := range putBurst {
-			if wait := a.take("x"); wait != 0 {
-				t.Fatalf("value %d has to wait %v", i, wait)
-			}
-		}
-		for range 3 {
-			if wait := a.take("x"); wait != putEvery {
-				t.Errorf("it has to wait %v, want %v", wait, putEvery)
-			}
-		}
-		if wait := a.take("y"); wait != 0 {
-			t.Errorf("another secret has to wait %v", wait)
-		}
-		time.Sleep(putEvery)
-		if wait := a.take("x"); wait != 0 {
-			t.Errorf("after that it has to wait %v more", wait)
-		}
-	})
-}
-
-// Calls wait for their turn, by number and by time, and no longer than their
-// context.
-func TestLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, start := newLimit(2, 2), time.Now()
-		var leaves []func()
-		for range 2 {
-			leave, err := l.enter(t.Context())
-			if err != nil || time.Since(start) != 0 {
-				t.Fatalf("a free turn: %v after %v", err, time.Since(start))
-			}
-			leaves = append(leaves, leave)
-		}
-		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the third at once: %v", err)
-		}
-		leaves[0]()
-		for i, want := range []time.Duration{500 * time.Millisecond, time.Second} {
-			leave, err := l.enter(t.Context())
-			if err != nil || time.Since(start) != want {
-				t.Errorf("turn %d: %v after %v, want %v", i, err, time.Since(start), want)
-			}
-			leave()
-		}
-		short, cancel = context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if _, err := l.enter(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("too early for the rate: %v", err)
-		}
-		leaves[1]()
-	})
-}
-
 func TestNoTurnInTime(t *testing.T) {
 	s, u := scripted(t, nil)
 	o := at(u)
 	o.MaxInFlight = 1
 	b := opened(t, o)
-	leave, err := b.limit.enter(t.Context())
+	leave, err := b.limit.Enter(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,21 +128,5 @@ func TestNoTurnInTime(t *testing.T) {
 	wantError(t, err, backends.ErrUnavailable, "deadline")
 	if len(s.seen) != 0 {
 		t.Error("AWS was asked all the same")
-	}
-}
-
-func TestTooManyValues(t *testing.T) {
-	s, u := scripted(t, nil)
-	b := opened(t, at(u))
-	for range putBurst {
-		b.puts.take(refX.Path)
-	}
-	_, err := b.PutPending(t.Context(), refX, itemOf("eyJ.a.b", 2))
-	wantError(t, err, backends.ErrThrottled, "one in ten minutes")
-	if wait := backends.RetryAfter(err); wait <= 0 || wait > putEvery {
-		t.Errorf("it has to wait %v", wait)
-	}
-	if n, _ := s.asked("PutSecretValue"); n != 0 {
-		t.Error("it was written all the same")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,6 +128,8 @@ func (b *backend) create(ctx context.Context, ref backends.Ref, item backends.It
 	out, err := change(ctx, b, "CreateSecret", b.client.CreateSecret, in)
 	var v verdict
 	switch {
+	case errors.As(err, &v) && errors.Is(v.kind, backends.ErrNotFound): // no secret can be meant
+		return "", invalid("AWS answered %s to CreateSecret: it knows no such KMS key: check kms_key", v.code)
 	case errors.As(err, &v) && errors.Is(v.kind, backends.ErrInvalid) && v.code == "InvalidRequestException":
 		// It was described as missing a moment ago: AWS deletes in its own time.
 		return "", verdict{kind: backends.ErrUnavailable, err: errors.New("a secret of this name is still being deleted")}
@@ -135,6 +138,7 @@ func (b *backend) create(ctx context.Context, ref backends.Ref, item backends.It
 	case aws.ToString(out.VersionId) == "":
 		return "", verdict{kind: backends.ErrUnknownOutcome, err: errors.New("the answer names no version")}
 	}
+	b.puts.begin(ref.Path, []time.Time{time.Now()})
 	return *out.VersionId, nil
 }
 
@@ -167,12 +171,14 @@ func (b *backend) stage(ctx context.Context, ref backends.Ref, s state, item bac
 	if err := b.writeTags(ctx, ref, s, b.wanted(s, item, id)); err != nil {
 		return "", err
 	}
-	if s.labelled(id) {
+	switch {
+	case s.at[labelPending] == id: // an earlier Put came this far
+		return id, nil
+	case s.labelled(id):
 		return id, b.move(ctx, ref, labelPending, id, s.at[labelPending])
 	}
-	if wait := b.puts.take(ref.Path); wait > 0 {
-		return "", verdict{kind: backends.ErrThrottled, wait: wait, err: errors.New(
-			"too many new values for one secret, of which AWS takes one in ten minutes: look for somebody else who writes it")}
+	if err := b.allow(ctx, ref.Path, s); err != nil {
+		return "", err
 	}
 	out, err := change(ctx, b, "PutSecretValue", b.client.PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId:           aws.String(ref.Path),

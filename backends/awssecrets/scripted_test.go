@@ -48,6 +48,7 @@ func scripted(t *testing.T, answers map[string]answer) (*script, string) {
 		"CreateSecret":             {200, nil, `{"Name":"x","VersionId":"v1"}`},
 		"TagResource":              {200, nil, `{}`},
 		"RestoreSecret":            {200, nil, `{"Name":"x"}`},
+		"ListSecretVersionIds":     {200, nil, `{"Versions":[],"NextToken":""}`},
 	}}
 	for action, a := range answers {
 		s.answers[action] = a

@@ -91,10 +91,11 @@ func (b *backend) promote(ctx context.Context, ref backends.Ref, id string, prev
 	return refused
 }
 
-// move takes a label from one version to another; from may be "".
+// move takes a label from one version to another; either may be "" for none.
 func (b *backend) move(ctx context.Context, ref backends.Ref, label, to, from string) error {
-	in := &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: aws.String(ref.Path), VersionStage: aws.String(label), MoveToVersionId: aws.String(to),
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: aws.String(ref.Path), VersionStage: aws.String(label)}
+	if to != "" {
+		in.MoveToVersionId = aws.String(to)
 	}
 	if from != "" {
 		in.RemoveFromVersionId = aws.String(from)
@@ -117,10 +118,7 @@ func (b *backend) dropOwn(ctx context.Context, ref backends.Ref, s state, id str
 	if s.at[labelPending] != id {
 		return
 	}
-	_, err := change(ctx, b, "UpdateSecretVersionStage", b.client.UpdateSecretVersionStage, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: aws.String(ref.Path), VersionStage: aws.String(labelPending), RemoveFromVersionId: aws.String(id),
-	})
-	if err != nil {
+	if err := b.move(ctx, ref, labelPending, "", id); err != nil {
 		b.log.Debug("the label of a dead attempt is left", "path", ref.Path, "version", id, "error", err)
 	}
 }

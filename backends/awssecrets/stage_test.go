@@ -371,6 +371,16 @@ func TestUnfitSecrets(t *testing.T) {
 	}
 }
 
+// A KMS key that isn't there is no missing secret.
+func TestUnknownKey(t *testing.T) {
+	_, u := scripted(t, map[string]answer{
+		"DescribeSecret": failing(400, "ResourceNotFoundException"),
+		"CreateSecret":   failing(400, "ResourceNotFoundException"),
+	})
+	_, err := opened(t, at(u)).Put(t.Context(), refX, itemOf("eyJ.a.b", 1), backends.Absent)
+	wantError(t, err, backends.ErrInvalid, "CreateSecret", "check kms_key")
+}
+
 // AWS goes on deleting for a while after a deletion without recovery.
 func TestStillBeingDeleted(t *testing.T) {
 	_, u := scripted(t, map[string]answer{

@@ -25,6 +25,8 @@ type state struct {
 	// deletes is when a secret that is scheduled for deletion was so; the zero
 	// time is never.
 	deletes time.Time
+	// changed is when anything of the secret was changed last.
+	changed time.Time
 	// at are the versions by label.
 	at   map[string]string
 	tags tags
@@ -51,6 +53,7 @@ func (b *backend) describe(ctx context.Context, path string) (state, error) {
 	s := state{
 		exists:  true,
 		deletes: aws.ToTime(out.DeletedDate),
+		changed: aws.ToTime(out.LastChangedDate),
 		at:      map[string]string{},
 		tags:    tags{},
 		owner:   aws.ToString(out.OwningService),

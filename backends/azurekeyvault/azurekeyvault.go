@@ -8,6 +8,10 @@
 // Key Vault has no compare-and-set: the last of two writers wins. Both values
 // stay as versions, and the loser finds the other's value when it reads back.
 //
+// The driver is no backends.Describer: without values Key Vault only lists
+// versions, in no order and with their age in whole seconds, so that which one
+// is the latest can't be told when it matters.
+//
 // docs/backends/azure-key-vault.md has the role that the agent needs.
 package azurekeyvault
 
@@ -24,6 +28,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 const (
@@ -76,8 +81,8 @@ func place(options any, ref backends.Ref) string {
 type backend struct {
 	options   Options
 	client    *azsecrets.Client
-	transport *transport
-	limit     *limit
+	transport *wire.Transport
+	limit     *wire.Limit
 	log       *slog.Logger
 	closeOnce sync.Once
 	// pause is the first wait between two tries to write a secret that is
@@ -112,18 +117,18 @@ func newBackend(declared *Options, log *slog.Logger) (*backend, error) {
 		return nil, err
 	}
 	o := declared.withDefaults()
-	t, err := newTransport(o)
+	t, err := wire.New(o.wire())
 	if err != nil {
 		return nil, err
 	}
 	client, err := newClient(o, t)
 	if err != nil {
-		t.close()
+		t.Close()
 		return nil, err
 	}
 	return &backend{
 		options: o, client: client, transport: t, log: log,
-		limit: newLimit(o.MaxInFlight, o.Rate), pause: 250 * time.Millisecond,
+		limit: wire.NewLimit(o.MaxInFlight, o.Rate), pause: 250 * time.Millisecond,
 	}, nil
 }
 
@@ -132,6 +137,6 @@ func (b *backend) Properties() backends.Properties { return properties() }
 
 // Close ends all requests. Nothing else runs in the background.
 func (b *backend) Close() error {
-	b.closeOnce.Do(b.transport.close)
+	b.closeOnce.Do(b.transport.Close)
 	return nil
 }

@@ -2,12 +2,8 @@ package azurekeyvault
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -15,6 +11,7 @@ import (
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // operation names what a method of the backend was asked to do, for errors.
@@ -49,13 +46,13 @@ func (b *backend) begin(ctx context.Context, ref backends.Ref) error {
 // needed. Its errors are verdicts. changes says that a failure may leave the
 // change made all the same.
 func (b *backend) call(ctx context.Context, changes bool, do func(context.Context) error) error {
-	leave, err := b.limit.enter(ctx)
+	leave, err := b.limit.Enter(ctx)
 	if err != nil {
 		return verdict{kind: backends.ErrUnavailable, err: err}
 	}
 	defer leave()
-	f := &flight{}
-	bounded, cancel := context.WithTimeout(context.WithValue(ctx, flightKey{}, f), b.options.Timeout)
+	tracked, f := wire.Track(ctx)
+	bounded, cancel := context.WithTimeout(tracked, b.options.Timeout)
 	defer cancel()
 	err = do(bounded)
 	var v verdict
@@ -72,44 +69,28 @@ func (b *backend) call(ctx context.Context, changes bool, do func(context.Contex
 }
 
 // lost is the verdict on a call that got no answer, or none that could be used.
-func lost(ctx context.Context, err error, f *flight, changes bool) verdict {
+func lost(ctx context.Context, err error, f *wire.Flight, changes bool) verdict {
 	v := verdict{kind: backends.ErrUnavailable}
-	if changes && f.sent.Load() {
+	if changes && f.Arrived() {
 		v.kind = backends.ErrUnknownOutcome
 	}
-	switch status := f.status.Load(); {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		v.err = fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+	switch status := f.Status(); {
 	case ctx.Err() != nil:
-		v.err = ctx.Err()
+		v.err = wire.Cause(ctx.Err(), keyOfPlace)
+	case f.Err() != nil:
+		v.err = wire.Cause(f.Err(), keyOfPlace)
 	case status == http.StatusUnauthorized:
 		v.err = errors.New("the challenge to log in is not one of Key Vault: check url")
 	case status != 0:
 		v.err = errors.New("the answer is not Key Vault's: check url")
 	default:
-		v.err = plainCause(err)
+		v.err = wire.Cause(err, keyOfPlace)
 	}
 	return v
 }
 
-// plainCause drops the method and URL that net/http puts before the cause, for
-// the place is in the error already, and says what to do about the two mistakes
-// of a declaration that end here.
-func plainCause(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	var unknown *net.DNSError
-	var untrusted *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &unknown) && unknown.IsNotFound:
-		return fmt.Errorf("there is no vault of that name, or no way to its private endpoint: check url: %w", err)
-	case errors.As(err, &untrusted):
-		return fmt.Errorf("the server's certificate is not trusted: name its authority in ca_file: %w", err)
-	}
-	return err
-}
+// keyOfPlace is the declaration's key that says where the vault is.
+const keyOfPlace = "url"
 
 // found is one version of a secret as Key Vault answered it. The zero found is
 // "nothing stands there".

@@ -4,12 +4,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/azurekeyvault/vaulttest"
 	"github.com/handover-agent/handover/backends/backendtest"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/internal/realtest"
 )
 
 // escapes are paths that would leave the vault's secrets, or reach one of
@@ -65,6 +70,20 @@ func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
 		Hanging: func(t *testing.T) backends.Backend {
 			return openLogging(t, v.relayed(t, hang), t.Output())
 		},
+		Throttled: func(t *testing.T) backends.Backend {
+			return openLogging(t, v.relayed(t, busy), t.Output())
+		},
+		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
+			now := latest(t, hands, ref)
+			all := now.Tags
+			all["team"] = to.Ptr("data")
+			must(t)(hands.UpdateSecretProperties(t.Context(), ref.Path, now.ID.Version(), azsecrets.UpdateSecretPropertiesParameters{Tags: all}, nil))
+			return func(t *testing.T) bool { return valueOf(latest(t, hands, ref).Tags)["team"] == "data" }
+		},
+		Names: func(t *testing.T) []string {
+			name := realtest.Name(t)
+			return []string{name, "-" + name + "-", "0" + name, "A" + strings.ToUpper(name), name + strings.Repeat("n", 127-len(name))}
+		},
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(v.server.Secret)},
 	}
@@ -89,6 +108,15 @@ func loseAnswers(_ http.ResponseWriter, r *http.Request, forward http.Handler) b
 	}
 	forward.ServeHTTP(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
+}
+
+// busy asks every call to come back later.
+func busy(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+	if !strings.HasPrefix(r.URL.Path, "/secrets/") && !strings.HasPrefix(r.URL.Path, "/deletedsecrets/") {
+		return false // the login
+	}
+	w.WriteHeader(http.StatusTooManyRequests)
+	return true
 }
 
 // hang never answers. A server sees its caller leave when it has read all that

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // The words of Key Vault that more than an error's text depends on.
@@ -184,12 +185,5 @@ func retryAfter(resp *http.Response) time.Duration {
 			return time.Duration(n) * time.Millisecond
 		}
 	}
-	header := resp.Header.Get("Retry-After")
-	if n, err := strconv.Atoi(header); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil && time.Until(at) > 0 {
-		return time.Until(at)
-	}
-	return 0
+	return wire.RetryAfter(resp.Header)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -224,9 +225,9 @@ func (v vault) relayed(t *testing.T, spoil func(w http.ResponseWriter, r *http.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots, err := trusted(v.caFile)
-	if err != nil {
-		t.Fatal(err)
+	roots := x509.NewCertPool()
+	if pem, err := os.ReadFile(v.caFile); err != nil || !roots.AppendCertsFromPEM(pem) {
+		t.Fatalf("read %s: %v", v.caFile, err)
 	}
 	forward := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },

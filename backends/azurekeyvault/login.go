@@ -18,12 +18,13 @@ import (
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // newClient makes the vault's client. It takes no configuration from the
 // environment; the ways to log in take what Azure documents for them.
-func newClient(o Options, t *transport) (*azsecrets.Client, error) {
-	common := azcore.ClientOptions{Transport: t.client()}
+func newClient(o Options, t *wire.Transport) (*azsecrets.Client, error) {
+	common := azcore.ClientOptions{Transport: t.Client()}
 	if u, err := url.Parse(o.URL); err == nil {
 		d, _ := domainOf(u.Hostname())
 		common.Cloud = d.configuration

@@ -39,6 +39,8 @@ type Options struct {
 	Tags        map[string]string `yaml:"tags" doc:"tags to set on each version, at most 8; other people's tags are kept"`
 	Recover     bool              `yaml:"recover" default:"false" doc:"whether a declared secret that was deleted and can be recovered is recovered and then written; its old value is current again for that moment"`
 	CAFile      string            `yaml:"ca_file" path:"true" doc:"a PEM file with certificates to trust besides the system's, for the vault and for the login, as a proxy that looks into TLS needs"`
+	CertFile    string            `yaml:"cert_file" path:"true" doc:"a PEM file with the certificate that the agent shows to who asks for one, such as a gateway before Azure; read again for each connection"`
+	KeyFile     string            `yaml:"key_file" path:"true" doc:"a PEM file with the private key of cert_file"`
 	Timeout     time.Duration     `yaml:"timeout" default:"10s" doc:"the longest wait for one answer, a login included"`
 	MaxInFlight int               `yaml:"max_in_flight" default:"16" doc:"the most calls at the same time"`
 	Rate        float64           `yaml:"rate" default:"50" doc:"the most calls per second"`
@@ -78,7 +80,7 @@ func domains() []domain {
 // Validate checks what the tags can't say. A required key that is missing is
 // left to the tags.
 func (o *Options) Validate() error {
-	return errors.Join(o.checkURL(), o.checkNumbers(), o.checkVersion(), checkTags(o.Tags), o.Auth.check())
+	return errors.Join(o.checkURL(), o.wire().Check(), o.checkVersion(), checkTags(o.Tags), o.Auth.check())
 }
 
 func (o *Options) checkURL() error {
@@ -116,20 +118,6 @@ func domainOf(host string) (domain, bool) {
 		}
 	}
 	return domain{}, false
-}
-
-func (o *Options) checkNumbers() error {
-	var all []error
-	if o.Timeout < 0 {
-		all = append(all, errors.New("timeout must be more than nothing, for example 10s"))
-	}
-	if o.MaxInFlight < 0 {
-		all = append(all, errors.New("max_in_flight must be more than nothing, for example 16"))
-	}
-	if o.Rate < 0 {
-		all = append(all, errors.New("rate must be more than nothing, for example 50"))
-	}
-	return errors.Join(all...)
 }
 
 var versionPattern = regexp.MustCompile(`^[0-9A-Za-z.-]{1,32}$`)

@@ -49,6 +49,7 @@ func TestValidate(t *testing.T) {
 		{"a stand-in by http", func(o *Options) { o.URL, o.Emulator = "http://127.0.0.1:8443", true }, "url must be a URL"},
 		{"negative timeout", func(o *Options) { o.Timeout = -1 }, "timeout"},
 		{"negative max_in_flight", func(o *Options) { o.MaxInFlight = -1 }, "max_in_flight"},
+		{"a certificate without its key", func(o *Options) { o.CertFile = "client.pem" }, "cert_file and key_file"},
 		{"negative rate", func(o *Options) { o.Rate = -1 }, "rate"},
 		{"a version", func(o *Options) { o.APIVersion = "7.4" }, ""},
 		{"no version", func(o *Options) { o.APIVersion = "7.4&x=1" }, "api_version"},
@@ -173,11 +174,12 @@ func TestOpenRefuses(t *testing.T) {
 		options any
 		says    string
 	}{
-		"other options": {"x", "not of azure-key-vault"},
-		"no url":        {&Options{}, "url is missing"},
-		"bad url":       {&Options{URL: "http://x"}, "url must be"},
-		"no CA file":    {&Options{URL: valid().URL, CAFile: "/nonexistent/ca.pem"}, "/nonexistent/ca.pem"},
-		"empty CA file": {&Options{URL: valid().URL, CAFile: write(t, "nothing")}, "no PEM certificate"},
+		"other options":  {"x", "not of azure-key-vault"},
+		"no url":         {&Options{}, "url is missing"},
+		"bad url":        {&Options{URL: "http://x"}, "url must be"},
+		"no CA file":     {&Options{URL: valid().URL, CAFile: "/nonexistent/ca.pem"}, "/nonexistent/ca.pem"},
+		"no certificate": {&Options{URL: valid().URL, CertFile: "/nonexistent/cert.pem", KeyFile: "/nonexistent/key.pem"}, "cert_file"},
+		"empty CA file":  {&Options{URL: valid().URL, CAFile: write(t, "nothing")}, "no PEM certificate"},
 	} {
 		_, err := Driver().Open(context.Background(), backends.Env{Name: "kv", Log: slog.New(slog.DiscardHandler)}, c.options)
 		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "backend kv") {

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/azurekeyvault/vaulttest"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // TestUntrusted: a certificate that the machine doesn't know is told, with what
@@ -30,16 +30,16 @@ func TestChallengeIsCompared(t *testing.T) {
 	v := own(t)
 	o := v.options(vaulttest.Client).withDefaults()
 	o.Emulator = false
-	tr, err := newTransport(o)
+	tr, err := wire.New(o.wire())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
+	defer tr.Close()
 	client, err := newClient(o, tr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &backend{options: o, client: client, transport: tr, limit: newLimit(1, 100)}
+	b := &backend{options: o, client: client, transport: tr, limit: wire.NewLimit(1, 100)}
 	v.server.Forget()
 	_, err = b.Put(t.Context(), refOf("x"), itemOf("value", 1), backends.Absent)
 	wantError(t, err, backends.ErrUnavailable, "challenge", "url")
@@ -113,6 +113,31 @@ func TestWriteThatWasNotSent(t *testing.T) {
 	}
 }
 
+// TestWhoIsAsked: what a call did to the vault is not mixed up with what its
+// login did elsewhere, though some logins send an Authorization too.
+func TestWhoIsAsked(t *testing.T) {
+	o := valid().wire()
+	for address, vault := range map[string]bool{
+		"https://acme.vault.azure.net/secrets/x": true, "https://ACME.vault.azure.net/secrets/x": true,
+		"https://login.microsoftonline.com/x": false, "http://127.0.0.1:40342/metadata/identity/oauth2/token": false,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Asks(r) != vault {
+			t.Errorf("%s is taken for the vault's: %v", address, !vault)
+		}
+		if o.Acts(r) {
+			t.Errorf("%s acts without a login", address)
+		}
+		r.Header.Set("Authorization", "Basic x")
+		if !o.Acts(r) {
+			t.Errorf("%s does nothing with a login", address)
+		}
+	}
+}
+
 // TestCloseEndsCalls: those under way and those to come.
 func TestCloseEndsCalls(t *testing.T) {
 	v := own(t)
@@ -141,23 +166,5 @@ func TestCloseEndsCalls(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Errorf("close again: %v", err)
-	}
-}
-
-// TestMetadataServiceHasNoProxy: the address that gives managed identities
-// their tokens is this machine's own.
-func TestMetadataServiceHasNoProxy(t *testing.T) {
-	environment := func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy.example:3128") }
-	for address, proxied := range map[string]bool{
-		"http://169.254.169.254/metadata/identity": false,
-		"https://acme.vault.azure.net/secrets/x":   true,
-	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if u, err := around(environment)(r); err != nil || (u != nil) != proxied {
-			t.Errorf("the proxy of %s is %v: %v", address, u, err)
-		}
 	}
 }

@@ -2,13 +2,13 @@
 // MUST in the comments of [backends.Backend] and of the optional interfaces.
 //
 // A driver's test is a [Harness] and one call of [Run]. Subtests that a
-// backend's Properties make meaningless are not run; where the opposite can be
-// observed, a subtest asserts that instead (StaleVersionIsIgnored for
-// StaleVersionIsConflict, and so on).
+// backend's Properties or interfaces make meaningless are skipped by that name;
+// where the opposite can be observed, a subtest asserts that instead
+// (StaleVersionIsIgnored for StaleVersionIsConflict, and so on). [Skips] lists
+// them; those of all drivers stand in backends/all/testdata.
 //
-// Not asserted: how long anything takes, what a store does with what other
-// people stored beside the agent's, and what is left after a restart of the
-// store.
+// Not asserted: how long anything takes, and what is left after a restart of
+// the store.
 package backendtest
 
 import (
@@ -39,6 +39,9 @@ type Harness struct {
 	// Unreachable returns a backend whose store can't be reached. For
 	// UnreachableIsNotNotFound.
 	Unreachable func(t *testing.T) backends.Backend
+	// Throttled returns a backend whose store refuses every call and asks to
+	// come back later. For ThrottledIsTold.
+	Throttled func(t *testing.T) backends.Backend
 	// AnswerLost returns a backend on the store of Open, whose writes take
 	// place and whose answers to them are lost. For
 	// LostAnswerIsUnknownOutcome.
@@ -46,6 +49,14 @@ type Harness struct {
 	// Hanging returns a backend whose store takes calls and never answers.
 	// For HangingStoreEndsWithContext.
 	Hanging func(t *testing.T) backends.Backend
+	// Annotate writes something of other people's beside the value at ref, and
+	// returns a look whether it stands there still. For
+	// OthersMetadataSurvives.
+	Annotate func(t *testing.T, ref backends.Ref) (stands func(t *testing.T) bool)
+	// Names are paths at the edges of what the rule allows, where nothing was
+	// ever written: the shortest, the longest, one with each kind of
+	// character. For EveryAllowedNameGoes.
+	Names func(t *testing.T) []string
 	// Escapes are paths that would leave the backend's root, or reach what is
 	// not meant for tokens, if they were taken. For PathCannotLeaveRoot.
 	Escapes []string
@@ -60,8 +71,8 @@ type Harness struct {
 type subtest struct {
 	name string
 	run  func(t *testing.T, s *suite)
-	// when chooses by what the backend can do; nil is always.
-	when func(s *suite) bool
+	// needs is what the backend must declare of itself.
+	needs need
 	// lacks reports that the harness has no subject for it; nil is never.
 	lacks func(h Harness) bool
 }
@@ -83,42 +94,21 @@ func Run(t *testing.T, h Harness) {
 		t.Fatal("the harness lacks one of Open, Ref, Overwrite and Delete")
 	}
 	s := &suite{Harness: h}
-	s.look(t)
+	b := h.Open(t)
+	s.look(b)
+	if err := b.Close(); err != nil {
+		t.Fatalf("close an unused backend: %v", err)
+	}
 	known := map[string]bool{}
 	for _, test := range subtests() {
 		known[test.name] = true
-		if test.when == nil || test.when(s) {
-			t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
-		}
+		t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
 	}
 	for name := range h.Without {
 		if !known[name] {
 			t.Errorf("the harness does without %q, and there is no such subtest", name)
 		}
 	}
-}
-
-// look learns what the backend can do.
-func (s *suite) look(t *testing.T) {
-	b := s.Open(t)
-	s.properties = b.Properties()
-	_, s.stages = backends.As[backends.Stager](b)
-	_, s.describes = backends.As[backends.Describer](b)
-	_, s.checks = backends.As[backends.Checker](b)
-	_, s.removes = backends.As[backends.Remover](b)
-	if err := b.Close(); err != nil {
-		t.Fatalf("close an unused backend: %v", err)
-	}
-}
-
-func (s *suite) runOne(t *testing.T, test subtest) {
-	if why, ok := s.Without[test.name]; ok {
-		t.Skipf("not shown on this store: %s", why)
-	}
-	if test.lacks != nil && test.lacks(s.Harness) {
-		t.Fatalf("the harness gives no subject for %s, and Without doesn't say why", test.name)
-	}
-	test.run(t, s)
 }
 
 // subtests lists all of them, in the order in which a driver is written.

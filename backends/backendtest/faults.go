@@ -18,6 +18,7 @@ func faultTests() []subtest {
 			lacks: func(h Harness) bool { return h.Unreachable == nil },
 		},
 		{name: "DeniedIsTold", run: deniedIsTold, lacks: func(h Harness) bool { return h.Denied == nil }},
+		{name: "ThrottledIsTold", run: throttledIsTold, lacks: func(h Harness) bool { return h.Throttled == nil }},
 		{
 			name: "LostAnswerIsUnknownOutcome", run: lostAnswerIsUnknownOutcome,
 			lacks: func(h Harness) bool { return h.AnswerLost == nil },
@@ -56,6 +57,13 @@ func deniedIsTold(t *testing.T, s *suite) {
 	closing(t, b)
 	for _, c := range calls(b, newItem(1)) {
 		wantKind(t, c.op+" where it is denied", c.do(t.Context(), ref), backends.ErrDenied)
+	}
+}
+
+func throttledIsTold(t *testing.T, s *suite) {
+	b, ref := closing(t, s.Throttled(t)), s.Ref(t)
+	for _, c := range calls(b, newItem(1)) {
+		wantKind(t, c.op+" on a store that asks to wait", c.do(t.Context(), ref), backends.ErrThrottled)
 	}
 }
 

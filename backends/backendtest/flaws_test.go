@@ -157,6 +157,25 @@ func getFlaws() []flaw {
 
 func errorFlaws() []flaw {
 	return []flaw{
+		{"a store that asks to wait is called out of reach", "ThrottledIsTold", func(w *whole, _ *mem.Store) {
+			get := w.get
+			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+				item, v, err := get(ctx, ref, at)
+				if errors.Is(backends.KindOf(err), backends.ErrThrottled) {
+					err = &backends.Error{Op: "get", Ref: ref, Kind: backends.ErrUnavailable}
+				}
+				return item, v, err
+			}
+		}},
+		{"a name that the rule allows is refused", "EveryAllowedNameGoes", func(w *whole, _ *mem.Store) {
+			put := w.put
+			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
+				if len(ref.Path) > 500 {
+					return "", &backends.Error{Op: "put", Ref: ref, Kind: backends.ErrInvalid}
+				}
+				return put(ctx, ref, item, prev)
+			}
+		}},
 		{"paths are joined and cleaned", "PathCannotLeaveRoot", func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
@@ -202,6 +221,14 @@ func kinds(from, to error) func(*whole, *mem.Store) {
 
 func stageFlaws() []flaw {
 	return []flaw{
+		{"the first value is staged, although it is said to become current", "StagedFirstIsCurrent", func(w *whole, _ *mem.Store) {
+			props := w.props
+			w.props = func() backends.Properties {
+				p := props()
+				p.FirstIsCurrent = true
+				return p
+			}
+		}},
 		{"staging makes current", "StagedIsNotCurrent", func(w *whole, _ *mem.Store) {
 			w.stage = func(ctx context.Context, ref backends.Ref, item backends.Item) (backends.Version, error) {
 				_, v, _ := w.get(ctx, ref, backends.Current)
@@ -229,6 +256,13 @@ func stageFlaws() []flaw {
 
 func otherFlaws() []flaw {
 	return []flaw{
+		{"promote replaces what others keep beside the value", "OthersMetadataSurvives", func(w *whole, s *mem.Store) {
+			promote := w.promote
+			w.promote = func(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
+				s.Delete(ref.Path + noted)
+				return promote(ctx, ref, pending, prev)
+			}
+		}},
 		{"describe tells of nothing", "DescribeAgreesWithGet", func(w *whole, _ *mem.Store) {
 			w.describe = func(context.Context, backends.Ref) (backends.Meta, backends.Version, error) {
 				return backends.Meta{}, "1", nil

@@ -7,15 +7,13 @@ import (
 )
 
 func getTests() []subtest {
-	keeping := func(s *suite) bool { return s.properties.Versions }
-	forgetting := func(s *suite) bool { return !s.properties.Versions }
 	return []subtest{
 		{name: "GetOfNothingIsNotFound", run: getOfNothingIsNotFound},
 		{name: "NotFoundVersionIsWhatPutExpects", run: notFoundVersionIsWhatPutExpects},
 		{name: "AnothersWriteIsSeen", run: anothersWriteIsSeen},
 		{name: "CancelledGet", run: cancelledGet},
-		{name: "PreviousIsKept", run: previousIsKept, when: keeping},
-		{name: "PreviousIsNothingElse", run: previousIsNothingElse, when: forgetting},
+		{name: "PreviousIsKept", run: previousIsKept, needs: versions},
+		{name: "PreviousIsNothingElse", run: previousIsNothingElse, needs: no(versions)},
 		{name: "StageThatIsMissingIsNotFound", run: stageThatIsMissingIsNotFound},
 	}
 }

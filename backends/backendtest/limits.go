@@ -12,10 +12,9 @@ import (
 const roomy = 256 << 10
 
 func sizeTests() []subtest {
-	limited := func(s *suite) bool { return s.properties.MaxPayload > 0 }
 	return []subtest{
 		{name: "LargePayload", run: largePayload},
-		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, when: limited},
+		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, needs: limited},
 		{name: "BinaryAndUnicodePayload", run: binaryAndUnicodePayload},
 	}
 }
@@ -75,6 +74,7 @@ func binaryAndUnicodePayload(t *testing.T, s *suite) {
 func pathTests() []subtest {
 	return []subtest{
 		{name: "PathsAreApart", run: pathsAreApart},
+		{name: "EveryAllowedNameGoes", run: everyAllowedNameGoes, lacks: func(h Harness) bool { return h.Names == nil }},
 		{
 			name: "PathCannotLeaveRoot", run: pathCannotLeaveRoot,
 			lacks: func(h Harness) bool { return len(h.Escapes) == 0 },
@@ -94,6 +94,21 @@ func pathsAreApart(t *testing.T, s *suite) {
 		if err := s.properties.Path.Check(ref.Path); err != nil {
 			t.Errorf("the path rule refuses %q, which works: %v", ref.Path, err)
 		}
+	}
+}
+
+// everyAllowedNameGoes: what the declaration's check lets through, the store
+// takes.
+func everyAllowedNameGoes(t *testing.T, s *suite) {
+	b := s.open(t)
+	for _, path := range s.Names(t) {
+		if err := s.properties.Path.Check(path); err != nil {
+			t.Errorf("the path rule refuses %q: %v", path, err)
+		}
+		ref, item := s.Ref(t), newItem(1)
+		ref.Path = path
+		put(t, b, ref, item, backends.Absent)
+		wantPayload(t, b, ref, backends.Current, item.Payload)
 	}
 }
 

@@ -9,14 +9,16 @@ import (
 )
 
 func metaTests() []subtest {
-	keeping := func(s *suite) bool { return s.properties.Metadata }
-	forgetting := func(s *suite) bool { return !s.properties.Metadata }
 	return []subtest{
-		{name: "MetaComesBack", run: metaComesBack, when: keeping},
-		{name: "MetaIsNotKept", run: metaIsNotKept, when: forgetting},
-		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, when: keeping},
+		{name: "MetaComesBack", run: metaComesBack, needs: metadata},
+		{name: "MetaIsNotKept", run: metaIsNotKept, needs: no(metadata)},
+		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, needs: metadata},
 		{name: "MetaFitsVersion", run: metaFitsVersion},
 		{name: "MetaMayBeUnknown", run: metaMayBeUnknown},
+		{
+			name: "OthersMetadataSurvives", run: othersMetadataSurvives,
+			lacks: func(h Harness) bool { return h.Annotate == nil },
+		},
 	}
 }
 
@@ -79,4 +81,23 @@ func metaMayBeUnknown(t *testing.T, s *suite) {
 	b, ref := s.open(t), s.Ref(t)
 	put(t, b, ref, backends.Item{Payload: newPayload()}, backends.Absent)
 	wantMeta(t, b, ref, backends.Meta{})
+}
+
+// othersMetadataSurvives: what other people keep beside a value stays through
+// the next value, a repeated one, and one that goes by the stages.
+func othersMetadataSurvives(t *testing.T, s *suite) {
+	b, ref := s.open(t), s.Ref(t)
+	v := put(t, b, ref, newItem(1), backends.Absent)
+	stands := s.Annotate(t, ref)
+	second := newItem(2)
+	for range 2 {
+		v = put(t, b, ref, second, v)
+		second.Meta.Generation++
+	}
+	if stager, ok := backends.As[backends.Stager](b); ok {
+		promote(t, stager, ref, stage(t, stager, ref, newItem(4)), v)
+	}
+	if !stands(t) {
+		t.Error("what others kept beside the value is gone")
+	}
 }

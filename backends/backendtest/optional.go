@@ -9,10 +9,9 @@ import (
 )
 
 func describeTests() []subtest {
-	describing := func(s *suite) bool { return s.describes }
 	return []subtest{
-		{name: "DescribeAgreesWithGet", run: describeAgreesWithGet, when: describing},
-		{name: "DescribeOfNothingIsNotFound", run: describeOfNothingIsNotFound, when: describing},
+		{name: "DescribeAgreesWithGet", run: describeAgreesWithGet, needs: describing},
+		{name: "DescribeOfNothingIsNotFound", run: describeOfNothingIsNotFound, needs: describing},
 	}
 }
 
@@ -56,10 +55,7 @@ func describeOfNothingIsNotFound(t *testing.T, s *suite) {
 }
 
 func checkTests() []subtest {
-	return []subtest{{
-		name: "CheckChangesNothing", run: checkChangesNothing,
-		when: func(s *suite) bool { return s.checks },
-	}}
+	return []subtest{{name: "CheckChangesNothing", run: checkChangesNothing, needs: checking}}
 }
 
 func checkChangesNothing(t *testing.T, s *suite) {
@@ -83,10 +79,9 @@ func checkChangesNothing(t *testing.T, s *suite) {
 }
 
 func removeTests() []subtest {
-	removing := func(s *suite) bool { return s.removes && s.properties.Versions }
 	return []subtest{
-		{name: "RemovedVersionIsNotFound", run: removedVersionIsNotFound, when: removing},
-		{name: "CurrentIsNotRemoved", run: currentIsNotRemoved, when: func(s *suite) bool { return s.removes }},
+		{name: "RemovedVersionIsNotFound", run: removedVersionIsNotFound, needs: removing.and(versions)},
+		{name: "CurrentIsNotRemoved", run: currentIsNotRemoved, needs: removing},
 	}
 }
 

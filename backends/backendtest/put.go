@@ -7,16 +7,14 @@ import (
 )
 
 func putTests() []subtest {
-	comparing := func(s *suite) bool { return s.properties.CompareAndSet }
-	blind := func(s *suite) bool { return !s.properties.CompareAndSet }
 	return []subtest{
 		{name: "PutThenGet", run: putThenGet},
 		{name: "PutReplaces", run: putReplaces},
 		{name: "PutIsIdempotent", run: putIsIdempotent},
 		{name: "LostPutCanBeRepeated", run: lostPutCanBeRepeated},
-		{name: "StaleVersionIsConflict", run: staleVersionIsConflict, when: comparing},
-		{name: "AbsentIsComparedToo", run: absentIsComparedToo, when: comparing},
-		{name: "StaleVersionIsIgnored", run: staleVersionIsIgnored, when: blind},
+		{name: "StaleVersionIsConflict", run: staleVersionIsConflict, needs: comparing},
+		{name: "AbsentIsComparedToo", run: absentIsComparedToo, needs: comparing},
+		{name: "StaleVersionIsIgnored", run: staleVersionIsIgnored, needs: no(comparing)},
 		{name: "CancelledPut", run: cancelledPut},
 	}
 }

@@ -3,6 +3,7 @@ package backendtest_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -71,7 +72,7 @@ const limit = 4096
 // whose backends each has the flaw.
 func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
 	options := mem.LikeAWS()
-	options.Checking, options.MaxPayload = true, limit
+	options.FirstIsCurrent, options.MaxPayload = false, limit
 	store := mem.New(options)
 	flawed := func(inner backends.Backend, s *mem.Store) backends.Backend {
 		w := newWhole(inner)
@@ -110,10 +111,21 @@ func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
 		Hanging: func(*testing.T) backends.Backend {
 			return flawed(faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() }), store)
 		},
+		Throttled: func(*testing.T) backends.Backend {
+			return flawed(faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Fail(backends.ErrThrottled) }), store)
+		},
+		Annotate: func(_ *testing.T, ref backends.Ref) func(*testing.T) bool {
+			store.Overwrite(ref.Path+noted, secret.New("a note of others"))
+			return func(*testing.T) bool { return !store.Peek(ref.Path + noted).IsZero() }
+		},
+		Names:   func(*testing.T) []string { return []string{"x", strings.Repeat("n", 512)} },
 		Escapes: []string{"", "../a", "a/../b"},
 		Secrets: []secret.Value{credential},
 	}
 }
+
+// noted ends the path where others' notes on a value stand.
+const noted = "-note"
 
 // credential is what the backends here were opened with.
 var credential = secret.New("a-credential-of-the-backend")

@@ -27,7 +27,7 @@ func TestNothingChangesNothing(t *testing.T) {
 	for name, options := range map[string]mem.Options{"all": mem.LikeAWS(), "checking": mem.LikeVault(), "poorest": {}} {
 		t.Run(name, func(t *testing.T) {
 			store, n := mem.New(options), 0
-			elsewhere := "LostAnswerIsUnknownOutcome, HangingStoreEndsWithContext, DeniedIsTold and UnreachableIsNotNotFound run on mem itself"
+			elsewhere := "LostAnswerIsUnknownOutcome, HangingStoreEndsWithContext, and all that needs a store of its own, run on mem itself"
 			backendtest.Run(t, backendtest.Harness{
 				Open: func(*testing.T) backends.Backend { return faulty.Wrap(store.Backend(), faulty.Nothing()) },
 				Ref: func(*testing.T) backends.Ref {
@@ -39,7 +39,8 @@ func TestNothingChangesNothing(t *testing.T) {
 				Escapes:   []string{"../a"},
 				Without: map[string]string{
 					"LostAnswerIsUnknownOutcome": elsewhere, "HangingStoreEndsWithContext": elsewhere,
-					"DeniedIsTold": elsewhere, "UnreachableIsNotNotFound": elsewhere,
+					"DeniedIsTold": elsewhere, "UnreachableIsNotNotFound": elsewhere, "ThrottledIsTold": elsewhere,
+					"EveryAllowedNameGoes": elsewhere, "OthersMetadataSurvives": elsewhere,
 				},
 			})
 		})
@@ -76,7 +77,7 @@ func ops(t *testing.T, b backends.Backend) map[faulty.Op]func(context.Context) e
 func newStore(t *testing.T) *mem.Store {
 	t.Helper()
 	options := mem.LikeAWS()
-	options.Checking = true
+	options.FirstIsCurrent = false
 	store := mem.New(options)
 	s, _ := backends.As[backends.Stager](store.Backend())
 	if _, err := s.PutPending(t.Context(), ref, itemOf("pending")); err != nil {

@@ -175,13 +175,28 @@ func (b *backend) get(ctx context.Context, ref backends.Ref, at backends.Stage) 
 	case backends.Pending:
 		err = fs.ErrNotExist
 	default:
-		payload, err = readCurrent(root, spot)
+		if payload, err = readCurrent(root, spot); err == nil {
+			b.lookAtAccess(root, spot)
+		}
 	}
 	if err != nil {
 		return backends.Item{}, err
 	}
 	meta, err := noted(root, spot.path, payload.Fingerprint())
 	return backends.Item{Payload: payload, Meta: meta}, err
+}
+
+// lookAtAccess tells of a file that others may read, or its reader may not: a
+// Get changes nothing, and the token in it is the right one.
+func (b *backend) lookAtAccess(root *os.Root, at spot) {
+	info, err := root.Stat(at.path)
+	if err != nil || at.access.fits(info) {
+		return
+	}
+	uid, gid := ownersOf(info)
+	b.log.Warn("a file's owner, group or mode is not as declared; set it by hand, or the next delivery does",
+		"file", path.Join(b.options.Dir, at.path), "mode", info.Mode().Perm().String(), "declared", at.access.mode.String(),
+		"uid", uid, "gid", gid)
 }
 
 // readCurrent reads what stands at a place. Between the steps from the link to

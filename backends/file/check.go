@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +31,12 @@ func (b *backend) Check(ctx context.Context, ref backends.Ref) error {
 }
 
 func (b *backend) check(at spot) error {
+	if err := at.access.grantable(privileges()); err != nil {
+		return err
+	}
+	if err := refuseSharedAbove(b.options); err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(b.options.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return checkAbove(b.options.Dir)
@@ -71,21 +76,29 @@ func checkAbove(dir string) error {
 	return writable(root)
 }
 
-// checkBelow asks the nearest folder that exists on the way to below.
+// checkBelow asks the folders that exist on the way to below, and the nearest
+// of them whether more can be made in it.
 func checkBelow(root *os.Root, below string) error {
-	folder, err := root.OpenRoot(below)
-	for errors.Is(err, fs.ErrNotExist) && below != "." {
-		below = path.Dir(below)
-		folder, err = root.OpenRoot(below)
-	}
+	last, err := root.OpenRoot(".")
 	if err != nil {
 		return err
 	}
-	defer done(folder)
-	if err := refuseShared(folder); err != nil {
-		return err
+	for _, name := range onTheWay(below) {
+		next, err := root.OpenRoot(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		done(last)
+		if err != nil {
+			return err
+		}
+		last = next
+		if err := refuseShared(last); err != nil {
+			return errors.Join(err, last.Close())
+		}
 	}
-	return writable(folder)
+	defer done(last)
+	return writable(last)
 }
 
 // writable asks the system, without writing. It answers for the user that the

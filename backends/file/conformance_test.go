@@ -65,12 +65,17 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 			byHand(t, inTheWay, "not a folder")
 			return openIn(t, file.Options{Dir: filepath.Join(inTheWay, "dir")})
 		},
+		Names: func(t *testing.T) []string {
+			return []string{ref(t).Path + "-with a space", ref(t).Path + ".é", "." + strings.ReplaceAll(ref(t).Path, "/", "-")}
+		},
 		Escapes: []string{
 			"", "/", "/etc/passwd", "../outside", "a/../../outside", "..", ".", "a/", "a//b", "a/.", "a/..",
 			".handover/lock", ".handover", "a/.handover-x.tmp", "..data/a", "a/..data", "a\nb", strings.Repeat("a/", 512) + "a",
 		},
 		Without: map[string]string{
 			"LostAnswerIsUnknownOutcome":  "a call to the file system has no answer that could get lost",
+			"ThrottledIsTold":             "a file system refuses nobody for asking too often",
+			"OthersMetadataSurvives":      "nobody but the agent keeps anything beside a file",
 			"HangingStoreEndsWithContext": "a file system that hangs holds the process in the kernel",
 		},
 	}

@@ -62,6 +62,9 @@ func (b *backend) openLocked(ctx context.Context, a access) (*os.Root, func(), e
 // admits who may read the file.
 func (b *backend) makeRoot(a access) (*os.Root, error) {
 	dir := b.options.Dir
+	if err := refuseSharedAbove(b.options); err != nil {
+		return nil, err
+	}
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // folders above dir are not the agent's own
@@ -123,11 +126,3 @@ func takeLock(ctx context.Context, root *os.Root) (*os.File, error) {
 // done closes what was only read, or was on the disk before: nothing is lost
 // when it fails.
 func done(c io.Closer) { _ = c.Close() }
-
-// groupOf is the group of a file.
-func groupOf(info fs.FileInfo) int {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Gid)
-	}
-	return -1
-}

@@ -7,7 +7,8 @@
 //
 // There is no compare-and-set among files: who writes last wins. A single file
 // keeps no previous value, for an old secret has no business on a disk; the
-// directory sink has one, until the next Put or Remove.
+// directory sink has one, until the next Put or Remove, which the agent calls
+// once the token in it is revoked. docs/backends/file.md is the operator's side.
 //
 // What is known of a value (backends.Meta) stands in <dir>/.handover/, tied to
 // the fingerprint of the payload that it describes. Two agents that share a

@@ -41,9 +41,6 @@ func noteName(path string) string {
 	return hex.EncodeToString(sum[:16]) + ".json"
 }
 
-// private is the access to everything in .handover.
-var private = access{mode: 0o600, gid: -1}
-
 // note adds what is known of item to the note of path. What was known of the
 // current payload stays.
 func (b *backend) note(root *os.Root, path string, current secret.Fingerprint, item backends.Item) error {

@@ -3,17 +3,16 @@ package file
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os/user"
-	"strconv"
 )
 
 // Options are one declared folder.
 type Options struct {
-	Dir      string `yaml:"dir" doc:"the folder below which all files stand; made by the first delivery if it is missing" required:"true" path:"true"`
-	Mode     int    `yaml:"mode" doc:"the files' mode, octal with a leading zero; 0600, or 0440 with a group, when left out"`
-	Group    string `yaml:"group" doc:"the group that may read, by name or number; the agent must be a member of it"`
-	Volatile bool   `yaml:"volatile" doc:"a restart empties the folder; a tmpfs is recognised without this" default:"false"`
+	Dir        string `yaml:"dir" doc:"the folder below which all files stand; made by the first delivery if it is missing" required:"true" path:"true"`
+	Mode       int    `yaml:"mode" doc:"the files' mode, octal with a leading zero; 0600, or 0440 with a group, when left out"`
+	Owner      string `yaml:"owner" doc:"the user to whom the files are given, by name or number; takes root or the capability CAP_CHOWN; the agent's own user when left out"`
+	Group      string `yaml:"group" doc:"the group that may read, by name or number; the agent must be a member of it"`
+	TrustAbove bool   `yaml:"trust_above" doc:"accept a folder above dir that others can write to, as a Kubernetes emptyDir is; whoever can write there can replace the tokens" default:"false"`
+	Volatile   bool   `yaml:"volatile" doc:"a restart empties the folder; a tmpfs is recognised without this" default:"false"`
 }
 
 // Validate refuses what no file can have.
@@ -33,6 +32,7 @@ const (
 // TargetOptions are one declared target.
 type TargetOptions struct {
 	Mode  int    `yaml:"mode" doc:"the file's mode, octal with a leading zero; the backend's when left out"`
+	Owner string `yaml:"owner" doc:"the user to whom the file is given, by name or number; the backend's when left out"`
 	Group string `yaml:"group" doc:"the group that may read, by name or number; the backend's when left out"`
 	Sink  string `yaml:"sink" doc:"a single file, or a folder whose ..data link is switched as the kubelet does it" enum:"file|directory" default:"file"`
 }
@@ -68,65 +68,4 @@ func checkMode(mode int, group string) error {
 		return fmt.Errorf("mode is %#o; with it the group %s can't read: 0440", mode, group)
 	}
 	return nil
-}
-
-// access is who may read a file.
-type access struct {
-	mode fs.FileMode
-	// gid is the group to set; -1 leaves it alone.
-	gid int
-}
-
-// accessOf joins the target's options and the backend's.
-func accessOf(o Options, t TargetOptions) (access, error) {
-	if t.Group == "" {
-		t.Group = o.Group
-	}
-	if t.Mode == 0 {
-		t.Mode = o.Mode
-	}
-	if t.Mode == 0 && t.Group != "" {
-		t.Mode = ownerReads | groupReads
-	}
-	if t.Mode == 0 {
-		t.Mode = 0o600
-	}
-	a := access{mode: fs.FileMode(t.Mode) & allowedBits, gid: -1} //nolint:gosec // checked below
-	if err := checkMode(t.Mode, t.Group); err != nil {
-		return a, err
-	}
-	var err error
-	if t.Group != "" {
-		a.gid, err = groupID(t.Group)
-	}
-	return a, err
-}
-
-func groupID(name string) (int, error) {
-	if gid, err := strconv.Atoi(name); err == nil && gid >= 0 {
-		return gid, nil
-	}
-	group, err := user.LookupGroup(name)
-	if err != nil {
-		return -1, fmt.Errorf("there is no group %q on this machine; make it, or write another", name)
-	}
-	return strconv.Atoi(group.Gid)
-}
-
-// folder is the mode of folders that are made on the way: who may read the file
-// may walk there.
-func (a access) folder() fs.FileMode {
-	mode := fs.FileMode(0o700)
-	if a.mode&groupReads != 0 {
-		mode |= 0o050
-	}
-	if a.mode&othersRead != 0 {
-		mode |= 0o005
-	}
-	return mode
-}
-
-// fits reports whether a file has just this access.
-func (a access) fits(info fs.FileInfo) bool {
-	return info.Mode().Perm() == a.mode && (a.gid < 0 || groupOf(info) == a.gid)
 }

@@ -244,16 +244,24 @@ func TestSharedFolderIsRefused(t *testing.T) {
 		"below":      {"a", 0o777, backends.ErrInvalid},
 		"sticky dir": {".", 0o777 | fs.ModeSticky, nil},
 		"group":      {"a", 0o770, nil},
+		"on the way": {"a", 0o777, backends.ErrInvalid},
+		"above":      {"..", 0o777, backends.ErrInvalid},
+		"far above":  {"../..", 0o777, backends.ErrInvalid},
+		"sticky":     {"..", 0o777 | fs.ModeSticky, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := fastDir(t)
-			if err := os.MkdirAll(filepath.Join(dir, "a"), 0o700); err != nil {
+			dir := filepath.Join(fastDir(t), "x", "dir")
+			if err := os.MkdirAll(filepath.Join(dir, "a/below"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Chmod(filepath.Join(dir, test.shared), test.mode); err != nil {
 				t.Fatal(err)
 			}
-			b, ref := openIn(t, file.Options{Dir: dir}), at("a/b", file.TargetOptions{})
+			path := "a/b"
+			if name == "on the way" {
+				path = "a/below/b"
+			}
+			b, ref := openIn(t, file.Options{Dir: dir}), at(path, file.TargetOptions{})
 			checker, _ := backends.As[backends.Checker](b)
 			check := checker.Check(t.Context(), ref)
 			_, err := b.Put(t.Context(), ref, backends.Item{Payload: secret.New("x")}, backends.Absent)
@@ -266,6 +274,50 @@ func TestSharedFolderIsRefused(t *testing.T) {
 			wantKind(t, "put", err, test.kind)
 			wantKind(t, "check", check, test.kind)
 		})
+	}
+}
+
+// TestSharedAboveNothing: dir isn't made where others could replace it; a link on
+// the way is followed to where it leads.
+func TestSharedAboveNothing(t *testing.T) {
+	top := fastDir(t)
+	open, closed := filepath.Join(top, "open"), filepath.Join(top, "closed")
+	for folder, mode := range map[string]fs.FileMode{open: 0o777, closed: 0o700} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(folder, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(closed, filepath.Join(open, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(open, filepath.Join(closed, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		dir   string
+		trust bool
+		kind  error
+	}{
+		{filepath.Join(open, "not/yet"), false, backends.ErrInvalid},
+		{filepath.Join(closed, "link/not/yet"), false, backends.ErrInvalid},
+		{filepath.Join(open, "link/not/yet"), false, nil},
+		{filepath.Join(open, "trusted/yet"), true, nil},
+		{open, true, backends.ErrInvalid}, // dir itself never is
+	} {
+		b, ref := openIn(t, file.Options{Dir: test.dir, TrustAbove: test.trust}), at("a", file.TargetOptions{})
+		checker, _ := backends.As[backends.Checker](b)
+		check := checker.Check(t.Context(), ref)
+		_, err := b.Put(t.Context(), ref, backends.Item{Payload: secret.New("x")}, backends.Absent)
+		if test.kind == nil && (check != nil || err != nil) {
+			t.Errorf("%s: check %v, put %v", test.dir, check, err)
+		}
+		if test.kind != nil {
+			wantKind(t, "check "+test.dir, check, test.kind)
+			wantKind(t, "put "+test.dir, err, test.kind)
+		}
 	}
 }
 

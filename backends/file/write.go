@@ -3,10 +3,10 @@ package file
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +42,7 @@ func writeFile(folder *os.Root, name, content string, a access) (err error) {
 }
 
 // createFile makes a new file and has it on the disk when it returns. Nobody
-// else can open it before its group is set.
+// else can open it before its owners are set.
 func createFile(folder *os.Root, name, content string, a access) error {
 	f, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -50,22 +50,12 @@ func createFile(folder *os.Root, name, content string, a access) error {
 	}
 	_, err = f.WriteString(content)
 	if err == nil {
-		err = a.apply(f, a.mode)
+		err = a.apply(f)
 	}
 	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// apply sets group and mode, whatever the umask is.
-func (a access) apply(f *os.File, mode fs.FileMode) error {
-	if a.gid >= 0 {
-		if err := f.Chown(-1, a.gid); err != nil {
-			return err
-		}
-	}
-	return f.Chmod(mode)
 }
 
 // syncFolder makes the names in folder survive a loss of power.
@@ -78,31 +68,40 @@ func syncFolder(folder *os.Root) error {
 }
 
 // makeFolders opens the folder below root, and makes it and those on the way
-// where they are missing. A folder that exists is left as it is.
+// where they are missing. A folder that exists is left as it is; each on the way
+// is asked whether others can write to it, for they could put another in place
+// of what is below.
 func makeFolders(root *os.Root, below string, a access) (*os.Root, error) {
-	folder, err := root.OpenRoot(below)
-	if errors.Is(err, fs.ErrNotExist) {
-		if folder, err = makeFolder(root, below, a); err != nil {
-			return nil, err
-		}
-	}
+	folder, err := root.OpenRoot(".")
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseShared(folder); err != nil {
-		return nil, errors.Join(err, folder.Close())
+	for _, name := range onTheWay(below) {
+		next, err := root.OpenRoot(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			next, err = newFolder(folder, path.Base(name), a)
+		}
+		done(folder)
+		if err != nil {
+			return nil, err
+		}
+		folder = next
+		if err := refuseShared(folder); err != nil {
+			return nil, errors.Join(err, folder.Close())
+		}
 	}
 	return folder, nil
 }
 
-// makeFolder makes one folder inside another that it makes, too.
-func makeFolder(root *os.Root, below string, a access) (*os.Root, error) {
-	parent, err := makeFolders(root, path.Dir(below), a)
-	if err != nil {
-		return nil, err
+// onTheWay lists the folders that lead to below, the nearest to the root first
+// and below last: "a" and "a/b" for "a/b"; none for ".".
+func onTheWay(below string) []string {
+	var all []string
+	for ; below != "."; below = path.Dir(below) {
+		all = append(all, below)
 	}
-	defer done(parent)
-	return newFolder(parent, path.Base(below), a)
+	slices.Reverse(all)
+	return all
 }
 
 // newFolder makes one folder, or opens one that another was faster to make.
@@ -118,22 +117,10 @@ func newFolder(parent *os.Root, name string, a access) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.apply(f, a.folder()), f.Close(), syncFolder(parent)); err != nil {
+	if err := errors.Join(a.ofFolder().apply(f), f.Close(), syncFolder(parent)); err != nil {
 		return nil, err
 	}
 	return parent.OpenRoot(name)
-}
-
-// refuseShared refuses a folder in which anybody could replace our files.
-func refuseShared(folder *os.Root) error {
-	info, err := folder.Stat(".")
-	if err != nil {
-		return err
-	}
-	if info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return invalid(fmt.Errorf("others can write to the folder %s, so they can replace the token: chmod o-w", path.Clean(folder.Name())))
-	}
-	return nil
 }
 
 // sweep removes what a crash left in a folder, once in the life of a backend:

@@ -154,6 +154,9 @@ func (b staging) PutPending(ctx context.Context, ref backends.Ref, item backends
 	}
 	e, n := e.add(b.s.keep(item))
 	e.pending = n
+	if b.s.options.FirstIsCurrent && e.at(backends.Current) == 0 {
+		e = e.promote(n)
+	}
 	b.s.store(ref.Path, e)
 	return name(n), nil
 }

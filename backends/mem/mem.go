@@ -18,14 +18,15 @@ import (
 // Options choose what the store can do. The zero Options are the poorest
 // store: it gives back what was put last, like Vault's KV version 1.
 type Options struct {
-	CompareAndSet bool `yaml:"compare_and_set" doc:"a put refuses when another writer came in between" default:"false"`
-	Versions      bool `yaml:"versions" doc:"the replaced value stays readable as the previous one" default:"false"`
-	Metadata      bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
-	Volatile      bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
-	Staging       bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
-	Describing    bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
-	Checking      bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
-	MaxPayload    int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
+	CompareAndSet  bool `yaml:"compare_and_set" doc:"a put refuses when another writer came in between" default:"false"`
+	Versions       bool `yaml:"versions" doc:"the replaced value stays readable as the previous one" default:"false"`
+	Metadata       bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
+	Volatile       bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
+	Staging        bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
+	FirstIsCurrent bool `yaml:"first_is_current" doc:"the first value of a place becomes current at once, although it was to be staged" default:"false"`
+	Describing     bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
+	Checking       bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
+	MaxPayload     int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
 }
 
 // Validate refuses a limit that can't be.
@@ -47,19 +48,27 @@ func LikeVault() Options {
 // LikeAWS plays AWS Secrets Manager: staging labels, 64 KiB.
 func LikeAWS() Options {
 	return Options{
-		CompareAndSet: true, Versions: true, Metadata: true,
-		Staging: true, Describing: true, MaxPayload: 64 << 10,
+		CompareAndSet: true, Versions: true, Metadata: true, FirstIsCurrent: true,
+		Staging: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
 	}
 }
 
 // LikeAzure plays Azure Key Vault: versions and tags, no compare-and-set, 25 KB.
 func LikeAzure() Options {
-	return Options{Versions: true, Metadata: true, MaxPayload: 25_000}
+	return Options{Versions: true, Metadata: true, Checking: true, MaxPayload: 25_000}
 }
 
 // LikeFile plays package file with single files.
 func LikeFile() Options {
 	return Options{Metadata: true, Checking: true, MaxPayload: 1 << 20}
+}
+
+// Like is what plays each driver of backends/all with its options left out, by
+// its type. A test there holds the two together.
+func Like() map[string]Options {
+	return map[string]Options{
+		"vault": LikeVault(), "aws-secrets-manager": LikeAWS(), "azure-key-vault": LikeAzure(), "file": LikeFile(),
+	}
 }
 
 const maxPath = 512
@@ -68,11 +77,12 @@ var pathPattern = regexp.MustCompile(`^([^/.][^/]*|\.[^/.][^/]*)(/([^/.][^/]*|\.
 
 func properties(o Options) backends.Properties {
 	return backends.Properties{
-		CompareAndSet: o.CompareAndSet,
-		Versions:      o.Versions,
-		Metadata:      o.Metadata,
-		Volatile:      o.Volatile,
-		MaxPayload:    o.MaxPayload,
+		CompareAndSet:  o.CompareAndSet,
+		Versions:       o.Versions,
+		Metadata:       o.Metadata,
+		Volatile:       o.Volatile,
+		FirstIsCurrent: o.FirstIsCurrent,
+		MaxPayload:     o.MaxPayload,
 		Path: backends.PathRule{
 			Pattern: pathPattern, Max: maxPath,
 			Says: "parts joined by single slashes, none empty, none . or .. or starting with ..",

@@ -66,6 +66,13 @@ func harness(options mem.Options) backendtest.Harness {
 		Hanging: func(*testing.T) backends.Backend {
 			return faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() })
 		},
+		Throttled: func(*testing.T) backends.Backend {
+			return faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Fail(backends.ErrThrottled) })
+		},
+		Without: map[string]string{"OthersMetadataSurvives": "it keeps nothing but values and what the agent says of them"},
+		Names: func(*testing.T) []string {
+			return []string{"x", ".a", "a b/c..d/é", strings.Repeat("n", 512)}
+		},
 		Escapes: []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
 	}
 }
@@ -182,6 +189,10 @@ func TestEmptyPayloadIsInvalid(t *testing.T) {
 func TestPromoteOfWhatIsGone(t *testing.T) {
 	b, ref := mem.New(mem.LikeAWS()).Backend(), backends.Ref{Path: "a"}
 	stager, _ := backends.As[backends.Stager](b)
+	first, err := b.Put(t.Context(), ref, backends.Item{Payload: secret.New("zero")}, backends.Absent)
+	if err != nil {
+		t.Fatal(err)
+	}
 	v, err := stager.PutPending(t.Context(), ref, backends.Item{Payload: secret.New("one")})
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +201,7 @@ func TestPromoteOfWhatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pending := range []backends.Version{v, backends.Absent} {
-		err = stager.Promote(t.Context(), ref, pending, backends.Absent)
+		err = stager.Promote(t.Context(), ref, pending, first)
 		if !errors.Is(err, backends.ErrConflict) {
 			t.Errorf("promote %q: %v", pending, err)
 		}

@@ -23,6 +23,7 @@ type approleSetup struct {
 	server           *realtest.VaultServer
 	mount, authMount string
 	roleID, secretID string
+	role             string // its path
 	policy           string
 }
 
@@ -30,12 +31,16 @@ func newAppRole(t *testing.T, settings map[string]any) approleSetup {
 	t.Helper()
 	v := realtest.Vault(t)
 	s := approleSetup{server: v, mount: v.MountKV(t, "2"), authMount: v.MountAppRole(t)}
-	s.policy = v.Policy(t, agentPolicy(s.mount))
+	s.policy = v.Policy(t, agentPolicy(t, s.mount))
 	all := map[string]any{"token_policies": []string{s.policy}, "token_ttl": "1h"}
 	for k, value := range settings {
 		all[k] = value
 	}
 	s.roleID, s.secretID = v.NewRole(t, s.authMount, all)
+	roles, _ := v.Do(t, "LIST", "auth/"+s.authMount+"/role", nil)["data"].(map[string]any)
+	for _, name := range names(roles["keys"]) {
+		s.role = "auth/" + s.authMount + "/role/" + name
+	}
 	return s
 }
 

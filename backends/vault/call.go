@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -14,6 +15,12 @@ import (
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
+)
+
+var (
+	errNotVault = errors.New("the answer is not Vault's: check address, and what stands between")
+	errNotKV    = errors.New("the answer is not a KV engine's: check mount and kv_version")
 )
 
 // request is one exchange with Vault.
@@ -27,14 +34,19 @@ type request struct {
 	changes bool
 }
 
+// String is the request in errors.
+func (r request) String() string { return r.method + " " + r.path }
+
 // reply is an answer of Vault.
 type reply struct {
 	status     int
 	retryAfter time.Duration
+	now        time.Time // the server's
 	// parsed: the body was JSON of Vault's form.
-	parsed bool
-	errors []string
-	data   json.RawMessage
+	parsed   bool
+	errors   []string
+	warnings []string
+	data     json.RawMessage
 }
 
 // operation names what a method of the backend was asked to do, for errors.
@@ -54,6 +66,14 @@ func (op operation) fail(err error) error {
 	return e
 }
 
+// end is fail for what may have succeeded.
+func (op operation) end(err error) error {
+	if err == nil {
+		return nil
+	}
+	return op.fail(err)
+}
+
 // call does one exchange, logging in first where that is needed. The reply has
 // a status of success, or 404 beside a NotFound verdict, for Vault describes a
 // deleted entry in it. All errors are verdicts.
@@ -66,7 +86,7 @@ func (b *backend) call(ctx context.Context, req request) (reply, error) {
 		return reply{}, err
 	}
 	r, err := b.exchange(ctx, ses, req)
-	if r.status != http.StatusForbidden || ses.alive(ctx) {
+	if r.status != http.StatusForbidden || b.sessions.alive(ctx, ses) {
 		return r, err
 	}
 	next, loginErr := b.session(ctx, ses)
@@ -74,9 +94,15 @@ func (b *backend) call(ctx context.Context, req request) (reply, error) {
 		return reply{}, loginErr
 	}
 	if next.token.Equal(ses.token) {
-		return r, err
+		return r, verdict{kind: backends.ErrDenied, err: fmt.Errorf(
+			"vault answered %d to %s: the token from %s has ended, or its policies allow neither this nor looking itself up: put a new token there",
+			r.status, req, b.options.Auth.Token)}
 	}
-	return b.exchange(ctx, next, req)
+	r, err = b.exchange(ctx, next, req)
+	if r.status == http.StatusForbidden {
+		next.denied.Store(time.Now().Unix())
+	}
+	return r, err
 }
 
 // session is the current login, or a new one in place of spent.
@@ -92,29 +118,33 @@ func (b *backend) session(ctx context.Context, spent *session) (*session, error)
 	return ses, err
 }
 
-// exchange sends one request and reads the answer, within the declared time.
+// exchange sends one request and reads the answer, within the declared time and
+// when its turn has come.
 func (b *backend) exchange(ctx context.Context, ses *session, req request) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.options.Timeout)
-	defer cancel()
-	r, err := send(ctx, ses.client, req)
+	leave, err := b.limit.Enter(ctx)
 	if err != nil {
-		v := lost(err, req.changes, mayHaveArrived(err))
-		v.err = secret.Redact(v.err, ses.token)
-		return reply{}, v
+		return reply{}, verdict{kind: backends.ErrUnavailable, err: err}
 	}
-	v := classify(r, req.changes)
+	defer leave()
+	ctx, flight := wire.Track(ctx)
+	r, err := b.sessions.ask(ctx, ses.token, req)
+	if err != nil {
+		return reply{}, req.lost(briefly(err, ses.token), flight.Arrived())
+	}
+	v := req.judge(r)
 	switch {
 	case v.kind != nil:
 		return r, v
 	case r.status != http.StatusNoContent && !r.parsed:
-		return reply{}, lost(errors.New("the answer is not Vault's: check the address"), req.changes, true)
+		return reply{}, req.lost(errNotVault, true)
 	}
 	return r, nil
 }
 
-// send leaves the waiting, the classifying and the retrying to its callers.
-func send(ctx context.Context, client *api.Client, req request) (reply, error) {
+// send leaves the waiting, the judging and most of the retrying to its callers.
+func send(ctx context.Context, client *api.Client, token secret.Value, req request) (reply, error) {
 	r := client.NewRequest(req.method, "/v1/"+req.path)
+	r.ClientToken = token.Reveal()
 	r.Params = req.query
 	if req.method == http.MethodPatch {
 		r.Headers.Set("Content-Type", "application/merge-patch+json")
@@ -135,9 +165,9 @@ func send(ctx context.Context, client *api.Client, req request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	answer := reply{
-		status:     resp.StatusCode,
-		retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+	answer := reply{status: resp.StatusCode, retryAfter: wire.RetryAfter(resp.Header)}
+	if answer.now, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
+		answer.now = time.Now()
 	}
 	answer.parse(body)
 	return answer, nil
@@ -146,14 +176,15 @@ func send(ctx context.Context, client *api.Client, req request) (reply, error) {
 // parse reads a body of Vault's form; any other leaves r as it is.
 func (r *reply) parse(body []byte) {
 	var form struct {
-		Errors []string        `json:"errors"`
-		Data   json.RawMessage `json:"data"`
+		Errors   []string        `json:"errors"`
+		Warnings []string        `json:"warnings"`
+		Data     json.RawMessage `json:"data"`
 	}
 	trimmed := bytes.TrimSpace(body)
 	if len(trimmed) == 0 || trimmed[0] != '{' || json.Unmarshal(trimmed, &form) != nil {
 		return
 	}
-	r.parsed, r.errors, r.data = true, form.Errors, form.Data
+	r.parsed, r.errors, r.warnings, r.data = true, form.Errors, form.Warnings, form.Data
 }
 
 // decode reads what a reply carries. Numbers in values of type any keep their
@@ -162,7 +193,7 @@ func (r reply) decode(into any) error {
 	d := json.NewDecoder(bytes.NewReader(r.data))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return verdict{kind: backends.ErrUnavailable, err: errors.New("the answer is not a KV version 2 engine's")}
+		return verdict{kind: backends.ErrUnavailable, err: errNotKV}
 	}
 	return nil
 }

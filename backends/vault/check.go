@@ -18,31 +18,55 @@ type need struct {
 	groups [][]string
 }
 
-// Check implements backends.Checker: it asks Vault for the token's capabilities
-// on the entry and on its metadata.
-func (b *backend) Check(ctx context.Context, ref backends.Ref) error {
-	op := operation{name: "check", ref: ref}
-	if err := b.begin(ctx, ref); err != nil {
-		return op.fail(err)
+// needs are what a Put needs of the token.
+func (b *backend) needs(e engine, ref backends.Ref) []need {
+	value := [][]string{{"create"}, {"update"}, {"read"}}
+	if e == kv1 {
+		return []need{{b.options.Mount + "/" + ref.Path, value}}
 	}
-	needs := []need{
-		{b.options.Mount + "/data/" + ref.Path, [][]string{{"create"}, {"update"}, {"read"}}},
+	return []need{
+		{b.options.Mount + "/data/" + ref.Path, value},
 		{b.options.Mount + "/metadata/" + ref.Path, [][]string{{"read"}, {"patch", "update"}}},
 	}
-	r, err := b.call(ctx, request{
-		method: http.MethodPut,
-		path:   "sys/capabilities-self",
-		body:   map[string]any{"paths": []string{needs[0].path, needs[1].path}},
-	})
+}
+
+// Check implements backends.Checker: it asks Vault for the token's capabilities
+// on the entry and on its metadata. A mount that forgets values too early is a
+// warning in the log.
+func (b *backend) Check(ctx context.Context, ref backends.Ref) error {
+	op := operation{name: "check", ref: ref}
+	e, unknown := b.begin(ctx, ref)
+	switch {
+	case errors.Is(unknown, errHidden):
+		e = kv2 // what its paths lack says more than that the mount can't be asked for
+	case unknown != nil:
+		return op.fail(unknown)
+	}
+	if err := b.allowed(ctx, e, ref); err != nil {
+		return op.fail(err)
+	}
+	if unknown == nil && e == kv2 {
+		unknown = b.warnOfKeeping(ctx, ref)
+	}
+	return op.end(unknown)
+}
+
+func (b *backend) allowed(ctx context.Context, e engine, ref backends.Ref) error {
+	needs := b.needs(e, ref)
+	paths := make([]string, len(needs))
+	for i, n := range needs {
+		paths[i] = n.path
+	}
+	r, err := b.call(ctx, request{method: http.MethodPut, path: "sys/capabilities-self", body: map[string]any{"paths": paths}})
 	if errors.Is(backendKind(err), backends.ErrDenied) {
-		return b.checkByReading(ctx, op) // a token without the policy "default" may not ask
+		return b.allowedToRead(ctx, e, ref) // a token without the policy "default" may not ask
 	}
 	if err != nil {
-		return op.fail(err)
+		return err
 	}
 	var has map[string]any
 	if err := r.decode(&has); err != nil {
-		return op.fail(err)
+		return err
 	}
 	var lacks []string
 	for _, n := range needs {
@@ -51,19 +75,34 @@ func (b *backend) Check(ctx context.Context, ref backends.Ref) error {
 		}
 	}
 	if len(lacks) > 0 {
-		return op.fail(verdict{kind: backends.ErrDenied,
-			err: fmt.Errorf("the token's policies lack %s", strings.Join(lacks, " and "))})
+		return verdict{kind: backends.ErrDenied,
+			err: fmt.Errorf("the token's policies lack %s%s", strings.Join(lacks, " and "), b.misspelt(ref))}
 	}
 	return nil
 }
 
-// checkByReading finds out at least whether the token is any good here.
-func (b *backend) checkByReading(ctx context.Context, op operation) error {
-	_, err := b.history(ctx, op.ref)
-	if err == nil || errors.Is(backendKind(err), backends.ErrNotFound) {
+// allowedToRead finds out at least whether the token is any good here.
+func (b *backend) allowedToRead(ctx context.Context, e engine, ref backends.Ref) error {
+	var err error
+	if e == kv1 {
+		_, err = b.readPlain(ctx, ref)
+	} else {
+		_, err = b.history(ctx, ref)
+	}
+	if errors.Is(backendKind(err), backends.ErrNotFound) {
 		return nil
 	}
-	return op.fail(err)
+	return err
+}
+
+// misspelt is a remedy for a path that begins as Vault's API has it.
+func (b *backend) misspelt(ref backends.Ref) string {
+	for _, start := range []string{"data/", "metadata/", b.options.Mount + "/"} {
+		if strings.HasPrefix(ref.Path, start) {
+			return fmt.Sprintf("; path counts from the mount, so leave %s out of it unless the entry is called so", start)
+		}
+	}
+	return ""
 }
 
 // missing lists the groups of which has holds no member.

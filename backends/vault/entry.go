@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,8 +22,8 @@ const maxMetadataValue = 512
 // metadata it is JSON: an array of the fields' names in the payload's order, or
 // a string, the name of the one field that holds the whole payload.
 //
-// It is of use for every version with the same fields, so unlike the other
-// metadata it is not tied to one.
+// It is of use for every version with those fields, so unlike the other metadata
+// it is not tied to one.
 type layout string
 
 // encode lays a payload into fields.
@@ -39,13 +40,16 @@ func encode(payload secret.Value, key string) (map[string]string, layout, error)
 	return map[string]string{key: text}, layout(quote(key)), nil
 }
 
-// decodeEntry gives back what encode laid into data. Where the layout is
-// missing or doesn't fit, somebody else wrote the entry, or a crash kept the
-// metadata from being written: then a lone field of that key is taken for the
-// payload, and anything else is given as JSON with its names in order.
-func decodeEntry(data map[string]any, l layout, key string) secret.Value {
-	if text, ok := l.apply(data); ok {
-		return secret.New(text)
+// decodeEntry gives back what encode laid into data, by the first of the layouts
+// that fits. Fields that aren't named there are other people's, and no part of
+// the payload. Where none fits, somebody else wrote the entry, or a crash kept
+// the metadata from being written: then a lone field of that key is taken for
+// the payload, and anything else is given as JSON with its names in order.
+func decodeEntry(data map[string]any, key string, layouts ...layout) secret.Value {
+	for _, l := range layouts {
+		if text, ok := l.apply(data); ok {
+			return secret.New(text)
+		}
 	}
 	if text, ok := data[key].(string); ok && len(data) == 1 {
 		return secret.New(text)
@@ -53,39 +57,57 @@ func decodeEntry(data map[string]any, l layout, key string) secret.Value {
 	return secret.New(quote(data))
 }
 
-// apply gives the payload back if data has exactly the fields of the layout.
+// apply gives the payload back if data has the fields of the layout.
 func (l layout) apply(data map[string]any) (string, bool) {
-	var name string
-	if json.Unmarshal([]byte(l), &name) == nil {
-		text, ok := data[name].(string)
-		return text, ok && len(data) == 1
-	}
-	var names []string
-	if json.Unmarshal([]byte(l), &names) != nil || len(names) != len(data) {
-		return "", false
-	}
+	names, whole := l.names()
 	fields := make(map[string]string, len(names))
 	for _, name := range names {
 		text, ok := data[name].(string)
-		if !ok {
+		if _, twice := fields[name]; !ok || twice {
 			return "", false
 		}
 		fields[name] = text
 	}
-	return renderObject(names, fields), len(fields) == len(data)
+	switch {
+	case len(names) == 0:
+		return "", false
+	case whole:
+		return fields[names[0]], true
+	}
+	return renderObject(names, fields), true
 }
 
-// sameFields reports whether data is exactly want.
-func sameFields(data map[string]any, want map[string]string) bool {
-	if data == nil || len(data) != len(want) {
-		return false
+// names are the fields of the layout. whole says that there is one, and that it
+// holds the whole payload.
+func (l layout) names() (all []string, whole bool) {
+	var name string
+	if json.Unmarshal([]byte(l), &name) == nil && name != "" {
+		return []string{name}, true
 	}
-	for name, text := range want {
-		if have, ok := data[name].(string); !ok || !secret.New(have).Equal(secret.New(text)) {
-			return false
-		}
+	if json.Unmarshal([]byte(l), &all) != nil {
+		return nil, false
 	}
-	return true
+	return all, false
+}
+
+// merge is what an entry becomes: the payload's fields beside those that stand
+// there already, less the ones that an earlier payload was laid into.
+func merge(data map[string]any, was layout, fields map[string]string) map[string]any {
+	whole := make(map[string]any, len(data)+len(fields))
+	maps.Copy(whole, data)
+	old, _ := was.names()
+	for _, name := range old {
+		delete(whole, name)
+	}
+	for name, text := range fields {
+		whole[name] = text
+	}
+	return whole
+}
+
+// same reports whether data is exactly want already.
+func same(data, want map[string]any) bool {
+	return data != nil && secret.New(quote(data)).Equal(secret.New(quote(want)))
 }
 
 // flatObject reads a JSON object of strings with its names in order. ok is

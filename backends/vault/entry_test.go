@@ -78,10 +78,10 @@ func TestEntryComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		data := throughVault(t, fields)
-		if back := decodeEntry(data, how, key).Reveal(); back != text {
+		if back := decodeEntry(data, key, how).Reveal(); back != text {
 			t.Fatalf("%q came back as %q by layout %s", text, back, how)
 		}
-		if !sameFields(data, fields) {
+		if !same(data, merge(data, how, fields)) {
 			t.Fatal("the entry is not the one that was written")
 		}
 	})
@@ -101,16 +101,18 @@ func TestDecodeWithoutALayout(t *testing.T) {
 		{"nested", map[string]any{"a": map[string]any{"z": nil, "b": true}}, "", `{"a":{"b":true,"z":null}}`},
 		{"no field", map[string]any{}, "", `{}`},
 		{"layout of other fields", map[string]any{"a": "1", "b": "2"}, `["a","c"]`, `{"a":"1","b":"2"}`},
-		{"layout of fewer fields", map[string]any{"a": "1", "b": "2"}, `["b"]`, `{"a":"1","b":"2"}`},
+		{"layout beside others' fields", map[string]any{"a": "1", "b": "2", "c": json.Number("3")}, `["b"]`, `{"b":"2"}`},
 		{"layout with a name twice", map[string]any{"a": "1", "b": "2"}, `["b","b"]`, `{"a":"1","b":"2"}`},
 		{"layout of one other field", map[string]any{"a": "1"}, `"b"`, `{"a":"1"}`},
-		{"layout of one field, and more", map[string]any{"a": "1", "b": "2"}, `"a"`, `{"a":"1","b":"2"}`},
+		{"layout of one field beside others'", map[string]any{"a": "1", "b": "2"}, `"a"`, "1"},
+		{"layout of a field that is no text", map[string]any{"a": json.Number("1"), "b": "2"}, `"a"`, `{"a":1,"b":"2"}`},
+		{"layout of no field", map[string]any{"a": "1"}, `[]`, `{"a":"1"}`},
 		{"layout that is none", map[string]any{"b": "1", "a": "2"}, `{x`, `{"a":"2","b":"1"}`},
 		{"layout of another type", map[string]any{"a": "1"}, `7`, `{"a":"1"}`},
 		{"layout of one field under another key", map[string]any{"old": "T"}, `"old"`, "T"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := decodeEntry(c.data, c.how, "value").Reveal(); got != c.want {
+			if got := decodeEntry(c.data, "value", c.how).Reveal(); got != c.want {
 				t.Errorf("payload %s, want %s", got, c.want)
 			}
 		})
@@ -160,21 +162,5 @@ func TestMetadataLeavesOthersAlone(t *testing.T) {
 	patch := customMetadata{metaSlot: "", metaGeneration: "2"}.patch()
 	if diff := cmp.Diff(map[string]any{metaSlot: nil, metaGeneration: "2"}, patch); diff != "" {
 		t.Errorf("patch (-want +got):\n%s", diff)
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"":                              0,
-		"30":                            30 * time.Second,
-		"-1":                            0,
-		"soon":                          0,
-		"Sun, 01 Nov 2026 00:01:00 GMT": time.Minute,
-		"Sat, 31 Oct 2026 00:00:00 GMT": 0,
-	} {
-		if got := parseRetryAfter(header, now); got != want {
-			t.Errorf("Retry-After %q: %s, want %s", header, got, want)
-		}
 	}
 }

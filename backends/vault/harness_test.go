@@ -7,11 +7,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -184,9 +182,4 @@ func encodeJSON(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// refuse is a dialer where nobody listens.
-func refuse(context.Context, string, string) (net.Conn, error) {
-	return nil, syscall.ECONNREFUSED
 }

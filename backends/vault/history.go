@@ -7,23 +7,35 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 )
 
 // history is what Vault keeps of an entry beside its values.
 type history struct {
-	Current  int            `json:"current_version"`
+	Current int `json:"current_version"`
+	// Metadata is the number of the metadata itself; nil where the server
+	// doesn't count.
+	Metadata *int           `json:"current_metadata_version"`
 	Custom   customMetadata `json:"custom_metadata"`
 	Versions map[backends.Version]struct {
 		Deleted   string `json:"deletion_time"`
 		Destroyed bool   `json:"destroyed"`
 	} `json:"versions"`
+	keeping
+	// now is the server's time.
+	now time.Time
 }
 
 // history fails as NotFound where the entry never had a version.
 func (b *backend) history(ctx context.Context, ref backends.Ref) (history, error) {
 	r, err := b.call(ctx, request{method: http.MethodGet, path: b.options.Mount + "/metadata/" + ref.Path})
+	if errors.Is(backendKind(err), backends.ErrNotFound) {
+		if moved := b.stillThere(ctx, kv2); moved != nil {
+			return history{}, moved
+		}
+	}
 	if err != nil {
 		return history{}, err
 	}
@@ -31,6 +43,7 @@ func (b *backend) history(ctx context.Context, ref backends.Ref) (history, error
 	if err := r.decode(&h); err != nil {
 		return history{}, err
 	}
+	h.now = r.now
 	if h.Current == 0 {
 		return h, nothing("it has metadata but no version")
 	}
@@ -51,18 +64,27 @@ func (h history) previous() int {
 	return slices.Max(older)
 }
 
-// readable reports whether a version's data can be had. A deletion that is yet
-// to come (delete_version_after) is not looked at closer: the read tells.
+// readable reports whether a version's data can be had now. One that is to be
+// deleted later (delete_version_after) still can.
 func (h history) readable(number int) bool {
 	v, ok := h.Versions[found{number: number}.version()]
-	return ok && v.Deleted == "" && !v.Destroyed
+	if !ok || v.Destroyed {
+		return false
+	}
+	deleted, err := time.Parse(time.RFC3339Nano, v.Deleted)
+	return v.Deleted == "" || err == nil && deleted.After(h.now.Add(time.Second)) // the server's time is told in whole seconds
 }
 
 // Describe implements backends.Describer.
 func (b *backend) Describe(ctx context.Context, ref backends.Ref) (backends.Meta, backends.Version, error) {
 	op := operation{name: "describe", ref: ref}
-	if err := b.begin(ctx, ref); err != nil {
+	e, err := b.begin(ctx, ref)
+	if err != nil {
 		return backends.Meta{}, "", op.fail(err)
+	}
+	if e == kv1 {
+		v, err := b.describePlain(ctx, ref)
+		return backends.Meta{}, v, op.end(err)
 	}
 	all, err := b.history(ctx, ref)
 	if err != nil {
@@ -78,21 +100,29 @@ func (b *backend) Describe(ctx context.Context, ref backends.Ref) (backends.Meta
 // Remove implements backends.Remover: it destroys the version's data for good.
 func (b *backend) Remove(ctx context.Context, ref backends.Ref, version backends.Version) error {
 	op := operation{name: "remove", ref: ref}
-	if err := b.begin(ctx, ref); err != nil {
+	e, err := b.begin(ctx, ref)
+	if err != nil {
 		return op.fail(err)
 	}
+	if e == kv1 {
+		return op.end(b.removePlain(ctx, ref, version))
+	}
+	return op.end(b.remove(ctx, ref, version))
+}
+
+func (b *backend) remove(ctx context.Context, ref backends.Ref, version backends.Version) error {
 	number, err := strconv.Atoi(string(version))
 	if err != nil || number < 1 {
-		return op.fail(verdict{kind: backends.ErrInvalid, err: fmt.Errorf("%q is no version of an entry", version)})
+		return verdict{kind: backends.ErrInvalid, err: fmt.Errorf("%q is no version of an entry", version)}
 	}
 	all, err := b.history(ctx, ref)
 	switch {
 	case errors.Is(backendKind(err), backends.ErrNotFound):
 		return nil
 	case err != nil:
-		return op.fail(err)
+		return err
 	case number == all.Current: // it can't become current later: versions only rise
-		return op.fail(verdict{kind: backends.ErrConflict, err: fmt.Errorf("version %d is the current one", number)})
+		return verdict{kind: backends.ErrConflict, err: fmt.Errorf("version %d is the current one", number)}
 	case all.Versions[version].Destroyed || number > all.Current:
 		return nil
 	}
@@ -102,8 +132,5 @@ func (b *backend) Remove(ctx context.Context, ref backends.Ref, version backends
 		body:    map[string]any{"versions": []int{number}},
 		changes: true,
 	})
-	if err != nil {
-		return op.fail(err)
-	}
-	return nil
+	return err
 }

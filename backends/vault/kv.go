@@ -13,7 +13,8 @@ import (
 
 // found is one version of an entry as Vault answered it.
 type found struct {
-	// number is the version's; 0 where the entry never had one.
+	// number is the version's; 0 where the entry never had one, and always in
+	// KV version 1.
 	number int
 	// data is nil where the version is deleted or destroyed, or there is none.
 	data   map[string]any
@@ -31,33 +32,46 @@ func (f found) version() backends.Version {
 // after: metadata that ran ahead could come to describe another writer's value.
 // Where a crash falls between the two, the next Put of the same payload brings
 // the metadata up to date.
+//
+// Fields that others have set are written back as they were read; by the
+// compare-and-set, none that came in between is lost.
 func (b *backend) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 	op := operation{name: "put", ref: ref}
-	if err := b.begin(ctx, ref); err != nil {
+	e, err := b.begin(ctx, ref)
+	if err != nil {
 		return "", op.fail(err)
 	}
+	if e == kv1 {
+		v, err := b.putPlain(ctx, ref, item)
+		return v, op.end(err)
+	}
+	v, err := b.put(ctx, ref, item, prev)
+	return v, op.end(err)
+}
+
+func (b *backend) put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 	fields, how, err := encode(item.Payload, keyOf(ref))
 	if err == nil {
 		err = checkSizes(item, how)
 	}
 	if err != nil {
-		return "", op.fail(verdict{kind: backends.ErrInvalid, err: err})
+		return "", verdict{kind: backends.ErrInvalid, err: err}
 	}
 	now, err := b.read(ctx, ref, 0)
 	if err != nil && !errors.Is(backendKind(err), backends.ErrNotFound) {
-		return "", op.fail(err)
+		return "", err
 	}
-	if !sameFields(now.data, fields) {
+	if whole := merge(now.data, layout(now.custom[metaLayout]), fields); !same(now.data, whole) {
 		if now.version() != prev {
-			return "", op.fail(verdict{kind: backends.ErrConflict,
-				err: fmt.Errorf("the entry is at version %d, not at the expected %q", now.number, prev)})
+			return "", verdict{kind: backends.ErrConflict,
+				err: fmt.Errorf("the entry is at version %d, not at the expected %q", now.number, prev)}
 		}
-		if now.number, err = b.write(ctx, ref, fields, now.number); err != nil {
-			return "", op.fail(err)
+		if now.number, err = b.write(ctx, ref, whole, now.number); err != nil {
+			return "", err
 		}
 	}
 	if err := b.writeMetadata(ctx, ref, now.custom, describe(item.Meta, now.number, how)); err != nil {
-		return "", op.fail(after("the value stands, its metadata does not", err))
+		return "", after("the value stands, its metadata does not", err)
 	}
 	return now.version(), nil
 }
@@ -66,40 +80,49 @@ func (b *backend) Put(ctx context.Context, ref backends.Ref, item backends.Item,
 // current one that can still be read.
 func (b *backend) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 	op := operation{name: "get", ref: ref}
-	if err := b.begin(ctx, ref); err != nil {
+	e, err := b.begin(ctx, ref)
+	if err != nil {
 		return backends.Item{}, "", op.fail(err)
 	}
+	if at == backends.Pending {
+		return backends.Item{}, "", op.fail(nothing("the KV engine keeps no pending version"))
+	}
+	if e == kv1 {
+		item, v, err := b.getPlain(ctx, ref, at)
+		return item, v, op.end(err)
+	}
+	item, v, err := b.get(ctx, ref, at)
+	return item, v, op.end(err)
+}
+
+func (b *backend) get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 	number := 0 // the current one
-	switch at {
-	case backends.Current:
-	case backends.Previous:
+	if at == backends.Previous {
 		all, err := b.history(ctx, ref)
 		if err != nil {
-			return backends.Item{}, "", op.fail(err)
+			return backends.Item{}, "", err
 		}
 		if number = all.previous(); number == 0 {
-			return backends.Item{}, "", op.fail(nothing("no older version can be read"))
+			return backends.Item{}, "", nothing("no older version can be read")
 		}
-	default:
-		return backends.Item{}, "", op.fail(nothing("the KV engine keeps no pending version"))
 	}
 	f, err := b.read(ctx, ref, number)
 	if err != nil {
-		return backends.Item{}, f.version(), op.fail(err)
+		return backends.Item{}, f.version(), err
 	}
-	payload := decodeEntry(f.data, layout(f.custom[metaLayout]), keyOf(ref))
+	payload := decodeEntry(f.data, keyOf(ref), layout(f.custom[metaLayout]), shapeOf(ref))
 	return backends.Item{Payload: payload, Meta: f.custom.meta(f.number)}, f.version(), nil
 }
 
 // begin is what every operation asks before it starts.
-func (b *backend) begin(ctx context.Context, ref backends.Ref) error {
+func (b *backend) begin(ctx context.Context, ref backends.Ref) (engine, error) {
 	if err := ctx.Err(); err != nil {
-		return verdict{kind: backends.ErrUnavailable, err: err}
+		return 0, verdict{kind: backends.ErrUnavailable, err: err}
 	}
-	if err := properties().Path.Check(ref.Path); err != nil {
-		return verdict{kind: backends.ErrInvalid, err: err}
+	if err := b.Properties().Path.Check(ref.Path); err != nil {
+		return 0, verdict{kind: backends.ErrInvalid, err: err}
 	}
-	return b.checkMountKind(ctx)
+	return b.engine(ctx)
 }
 
 // read gets one version, 0 being the current one. A deleted version fails as
@@ -110,7 +133,13 @@ func (b *backend) read(ctx context.Context, ref backends.Ref, number int) (found
 		req.query = url.Values{"version": {strconv.Itoa(number)}}
 	}
 	r, err := b.call(ctx, req)
-	if err != nil && (!errors.Is(backendKind(err), backends.ErrNotFound) || len(r.data) == 0) {
+	switch {
+	case err != nil && !errors.Is(backendKind(err), backends.ErrNotFound):
+		return found{}, err
+	case len(r.data) == 0 && err != nil:
+		if moved := b.stillThere(ctx, kv2); moved != nil {
+			return found{}, moved
+		}
 		return found{}, err
 	}
 	var entry struct {
@@ -126,7 +155,7 @@ func (b *backend) read(ctx context.Context, ref backends.Ref, number int) (found
 	f := found{number: entry.Metadata.Version, data: entry.Data, custom: entry.Metadata.Custom}
 	switch {
 	case f.number < 1:
-		return found{}, verdict{kind: backends.ErrUnavailable, err: errors.New("the answer is not a KV version 2 engine's")}
+		return found{}, verdict{kind: backends.ErrUnavailable, err: errNotKV}
 	case err == nil && f.data == nil:
 		err = nothing("the version is deleted")
 	}
@@ -134,7 +163,7 @@ func (b *backend) read(ctx context.Context, ref backends.Ref, number int) (found
 }
 
 // write makes fields the next version after number and returns its number.
-func (b *backend) write(ctx context.Context, ref backends.Ref, fields map[string]string, number int) (int, error) {
+func (b *backend) write(ctx context.Context, ref backends.Ref, fields map[string]any, number int) (int, error) {
 	r, err := b.call(ctx, request{
 		method:  http.MethodPut,
 		path:    b.options.Mount + "/data/" + ref.Path,

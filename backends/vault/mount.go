@@ -10,42 +10,86 @@ import (
 	"github.com/handover-agent/handover/backends"
 )
 
-// mountCheck remembers that the mount was found to be a KV version 2 engine.
-type mountCheck struct{ fits atomic.Bool }
+// errHidden: the server doesn't say what the mount is.
+var errHidden = errors.New("what kind of mount it is can't be found out")
 
-// checkMountKind makes sure, once, that the mount is a KV version 2 engine. On
-// version 1 a write to data/… would succeed and stand at a wrong place.
+// engine is the version of the mount's KV engine; 0 is not known yet.
+type engine int32
+
+const (
+	kv1 engine = 1
+	kv2 engine = 2
+)
+
+// mountCheck remembers what the mount was found to be.
+type mountCheck struct{ found atomic.Int32 }
+
+// engine tells, once, what the mount is. On version 1 a write to data/… would
+// succeed and stand at a wrong place.
 //
 // Vault lets every token ask that has any access inside the mount
-// (sys/internal/ui/mounts). A token that may not ask may not read or write
-// there either, so then the real request is left to fail by itself.
-func (b *backend) checkMountKind(ctx context.Context) error {
-	if b.mount.fits.Load() {
-		return nil
+// (sys/internal/ui/mounts). Where that alone is denied, kv_version says it.
+func (b *backend) engine(ctx context.Context) (engine, error) {
+	if e := engine(b.mount.found.Load()); e != 0 {
+		return e, nil
 	}
-	r, err := b.call(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + b.options.Mount})
-	if errors.Is(backendKind(err), backends.ErrDenied) {
-		return nil
-	}
+	e, err := b.askEngine(ctx)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if b.mount.found.Swap(int32(e)) == 0 && e == kv1 && b.options.KVVersion == 0 {
+		b.log.Warn("the mount is a KV engine of version 1: no compare-and-set, no older versions, no metadata; "+
+			"declare kv_version: 1, so that validate knows", "mount", b.options.Mount)
+	}
+	return e, nil
+}
+
+func (b *backend) askEngine(ctx context.Context) (engine, error) {
+	declared := engine(b.options.KVVersion)
+	r, err := b.call(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + b.options.Mount})
+	switch {
+	case r.status == http.StatusForbidden && declared != 0:
+		return declared, nil
+	case r.status == http.StatusForbidden:
+		if _, missing := b.call(ctx, request{method: http.MethodGet, path: b.options.Mount + "/config"}); errors.Is(backendKind(missing), backends.ErrUnavailable) {
+			return 0, missing
+		}
+		return 0, verdict{kind: backends.ErrDenied, err: fmt.Errorf(
+			"%w; %w: where the token's policies allow the entries all the same, declare kv_version", err, errHidden)}
+	case err != nil:
+		return 0, err
 	}
 	var mount struct {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
 	}
 	if err := r.decode(&mount); err != nil {
-		return err
+		return 0, err
 	}
+	found := kv1
 	switch {
 	case mount.Type != "kv" && mount.Type != "generic":
-		return b.wrongMount("is an engine of type %s, not KV: enable one by `vault secrets enable -path=NAME kv-v2` and declare it as mount", mount.Type)
-	case mount.Options["version"] != "2":
-		return b.wrongMount("is a KV engine of version 1, which has no compare-and-set and no metadata: " +
-			"upgrade it by `vault kv enable-versioning`, or declare another mount")
+		return 0, b.wrongMount("is an engine of type %s, not KV: enable one by `vault secrets enable -path=NAME kv-v2` and declare it as mount", mount.Type)
+	case mount.Options["version"] == "2":
+		found = kv2
 	}
-	b.mount.fits.Store(true)
-	return nil
+	if declared != 0 && declared != found {
+		return 0, b.wrongMount("is a KV engine of version %d, and kv_version is %d: correct it, or leave it out", found, declared)
+	}
+	return found, nil
+}
+
+// stillThere makes sure, where nothing was found, that the mount is what it was:
+// one that was enabled anew with another version answers alike.
+func (b *backend) stillThere(ctx context.Context, was engine) error {
+	now, err := b.askEngine(ctx)
+	if err != nil || now != was {
+		b.mount.found.Store(0)
+	}
+	if err == nil && now != was {
+		return b.wrongMount("has become a KV engine of version %d; the next attempt uses it so", now)
+	}
+	return err
 }
 
 func (b *backend) wrongMount(format string, args ...any) error {

@@ -37,7 +37,7 @@ func TestValidate(t *testing.T) {
 		{"no scheme", func(o *Options) { o.Address = "vault.example:8200" }, "must be a URL"},
 		{"other scheme", func(o *Options) { o.Address = "unix:///run/vault.sock" }, "must be a URL"},
 		{"no URL", func(o *Options) { o.Address = "https://a b" }, "must be a URL"},
-		{"a user", func(o *Options) { o.Address = "https://me:pw@vault.example" }, "use auth"},
+		{"a user", func(o *Options) { o.Address = "https://me:pw@vault.example" }, "no user or password"},
 		{"a query", func(o *Options) { o.Address = "https://vault.example/?x=1" }, "must end"},
 		{"negative timeout", func(o *Options) { o.Timeout = -time.Second }, "timeout"},
 		{"deep mount", func(o *Options) { o.Mount = "/team/kv/" }, ""},
@@ -48,10 +48,25 @@ func TestValidate(t *testing.T) {
 		{"token without a source", func(o *Options) { o.Auth = Auth{Method: methodToken} }, "auth.token is missing"},
 		{"token with a role", func(o *Options) {
 			o.Auth = Auth{Method: methodToken, Token: secret.Source{Env: "T"}, RoleID: "r"}
-		}, "belong to method approle"},
-		{"approle without a role", func(o *Options) { o.Auth.RoleID = "" }, "both needed"},
-		{"approle without a secret id", func(o *Options) { o.Auth.SecretID = secret.Source{} }, "both needed"},
-		{"approle with a token", func(o *Options) { o.Auth.Token = secret.Source{Env: "T"} }, "belongs to method token"},
+		}, "auth.role_id means nothing to the method token"},
+		{"approle without a role", func(o *Options) { o.Auth.RoleID = "" }, "auth.role_id is missing"},
+		{"approle without a secret id", func(o *Options) { o.Auth.SecretID = secret.Source{} }, "auth.secret_id is missing"},
+		{"approle with a token", func(o *Options) { o.Auth.Token = secret.Source{Env: "T"} }, "auth.token means nothing to the method approle"},
+		{"kubernetes", func(o *Options) { o.Auth = Auth{Method: methodKubernetes, Role: "r"} }, ""},
+		{"kubernetes without a role", func(o *Options) { o.Auth = Auth{Method: methodKubernetes} }, "auth.role is missing"},
+		{"jwt", func(o *Options) { o.Auth = Auth{Method: methodJWT, JWT: secret.Source{Env: "J"}} }, ""},
+		{"jwt without one", func(o *Options) { o.Auth = Auth{Method: methodJWT, Role: "r"} }, "auth.jwt is missing"},
+		{"cert", func(o *Options) { o.Auth, o.CertFile, o.KeyFile = Auth{Method: methodCert}, "c.pem", "k.pem" }, ""},
+		{"cert without one", func(o *Options) { o.Auth = Auth{Method: methodCert} }, "cert_file and key_file are needed"},
+		{"a certificate without its key", func(o *Options) { o.CertFile = "c.pem" }, "belong together"},
+		{"aws", func(o *Options) { o.Auth = Auth{Method: methodAWS, Region: "eu-central-1", ServerID: "vault"} }, ""},
+		{"aws with a secret id", func(o *Options) { o.Auth = Auth{Method: methodAWS, SecretID: secret.Source{Env: "S"}} }, "auth.secret_id means nothing"},
+		{"a wrapped token", func(o *Options) {
+			o.Auth = Auth{Method: methodToken, Token: secret.Source{Env: "T"}, Wrapped: true}
+		}, "auth.secret_id_wrapped means nothing"},
+		{"an unknown method is for the tags", func(o *Options) { o.Auth = Auth{Method: "userpass"} }, ""},
+		{"negative rate", func(o *Options) { o.Rate = -1 }, "rate must be"},
+		{"negative calls", func(o *Options) { o.MaxInFlight = -1 }, "max_in_flight"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := valid()
@@ -71,7 +86,7 @@ func TestValidateReportsAllAtOnce(t *testing.T) {
 	o := valid()
 	o.Address, o.Timeout, o.Auth.RoleID = "http://vault.example", -1, ""
 	err := o.Validate()
-	for _, says := range []string{"use https", "timeout", "both needed"} {
+	for _, says := range []string{"use https", "timeout", "auth.role_id is missing"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v does not say %q", err, says)
 		}
@@ -169,12 +184,32 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	o := Driver().Options().(*Options)
-	o.Address = "https://vault.example/"
+	o.Address, o.Auth.Method = "https://vault.example/", methodAppRole
 	got := o.withDefaults()
-	if got.Mount != "secret" || got.Timeout != 10*time.Second || got.Auth.Mount != "approle" || got.Address != "https://vault.example" {
+	if got.Mount != "secret" || got.Timeout != 10*time.Second || got.Auth.Mount != "approle" || got.MaxInFlight != 16 || got.Rate != 50 || got.Address != "https://vault.example" {
 		t.Errorf("defaults are %+v", got)
 	}
-	if bare := (Options{Address: o.Address}).withDefaults(); bare != got {
+	if bare := (Options{Address: o.Address, Auth: o.Auth}).withDefaults(); bare != got {
 		t.Errorf("left out, the options are %+v, want %+v", bare, got)
+	}
+}
+
+func TestDefaultsOfKubernetes(t *testing.T) {
+	o := Options{Auth: Auth{Method: methodKubernetes, Role: "r"}}.withDefaults()
+	if o.Auth.JWT.File != podToken || o.Auth.Mount != "kubernetes" {
+		t.Errorf("the login is %+v", o.Auth)
+	}
+	o = Options{Auth: Auth{Method: methodKubernetes, Mount: "/k8s/prod/", JWT: secret.Source{Env: "J"}}}.withDefaults()
+	if o.Auth.JWT != (secret.Source{Env: "J"}) || o.Auth.Mount != "k8s/prod" {
+		t.Errorf("the login is %+v", o.Auth)
+	}
+}
+
+func TestProperties(t *testing.T) {
+	for version, keeps := range map[int]bool{0: true, 1: false, 2: true} {
+		p := Driver().Properties(&Options{KVVersion: version})
+		if p.CompareAndSet != keeps || p.Versions != keeps || p.Metadata != keeps {
+			t.Errorf("kv_version %d: %+v", version, p)
+		}
 	}
 }

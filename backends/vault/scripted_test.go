@@ -108,13 +108,15 @@ var statuses = []struct {
 	{"307", answer{307, map[string]string{"Location": "https://127.0.0.1:1/v1/kv/data/x"}, ""}, backends.ErrUnavailable, backends.ErrUnavailable, "active node", ""},
 	{"400", answer{400, nil, errorBody("bad request {echo} {token}")}, backends.ErrInvalid, backends.ErrInvalid, "does not accept", ""},
 	{"400 check-and-set", answer{400, nil, errorBody("check-and-set parameter did not match the current version")}, backends.ErrConflict, backends.ErrConflict, "another version", ""},
+	{"400 check-and-set of metadata", answer{400, nil, errorBody("metadata check-and-set parameter does not match the current version")}, backends.ErrConflict, backends.ErrConflict, "changed the metadata", ""},
 	{"400 upgrading", answer{400, nil, errorBody("Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly.")}, backends.ErrUnavailable, backends.ErrUnavailable, "being upgraded", ""},
-	{"401", answer{401, nil, errorBody("unauthorized")}, backends.ErrDenied, backends.ErrDenied, "policies", ""},
+	{"401", answer{401, nil, errorBody("unauthorized")}, backends.ErrDenied, backends.ErrDenied, "no token here", ""},
 	{"403", answer{403, nil, errorBody("1 error occurred:\n\t* permission denied\n\n")}, backends.ErrDenied, backends.ErrDenied, "policies", ""},
 	{"404 without a route", answer{404, nil, errorBody(`no handler for route "kv/data/x". route entry not found.`)}, backends.ErrUnavailable, backends.ErrUnavailable, "no such mount", ""},
 	{"404 without a namespace", answer{404, nil, errorBody("namespace not found")}, backends.ErrUnavailable, backends.ErrUnavailable, "namespace", ""},
+	{"404 of another version", answer{404, nil, `{"data":null,"warnings":["Invalid path for a versioned K/V secrets engine. See the API docs"]}`}, backends.ErrUnavailable, backends.ErrUnavailable, "kv_version", ""},
 	{"404 of a proxy", answer{404, nil, "<html>not found</html>"}, backends.ErrUnavailable, backends.ErrUnavailable, "not Vault's", ""},
-	{"405", answer{405, nil, errorBody("unsupported operation")}, backends.ErrInvalid, backends.ErrInvalid, "KV version 2", ""},
+	{"405", answer{405, nil, errorBody("unsupported operation")}, backends.ErrInvalid, backends.ErrInvalid, "kv_version", ""},
 	{"412", answer{412, nil, errorBody("required index state not present")}, backends.ErrUnavailable, backends.ErrUnavailable, "caught up", ""},
 	{"413", answer{413, nil, errorBody("request body too large")}, backends.ErrInvalid, backends.ErrInvalid, "too large", ""},
 	{"418", answer{418, nil, "{}"}, backends.ErrInvalid, backends.ErrInvalid, "418", ""},
@@ -123,8 +125,10 @@ var statuses = []struct {
 	{"472", answer{472, nil, errorBody("disaster recovery secondary")}, backends.ErrUnavailable, backends.ErrUnavailable, "standby", ""},
 	{"473", answer{473, nil, errorBody("performance standby")}, backends.ErrUnavailable, backends.ErrUnavailable, "standby", ""},
 	{"500", answer{500, nil, errorBody("internal error {echo} {token}")}, backends.ErrUnavailable, backends.ErrUnknownOutcome, "failed", ""},
+	{"500 of a standby", answer{500, nil, errorBody("local node not active but active cluster node not found")}, backends.ErrUnavailable, backends.ErrUnavailable, "no active node", ""},
 	{"502", answer{502, nil, "<html>bad gateway</html>"}, backends.ErrUnavailable, backends.ErrUnknownOutcome, "failed", ""},
 	{"503 sealed", answer{503, nil, errorBody("Vault is sealed")}, backends.ErrUnavailable, backends.ErrUnavailable, "sealed", ""},
+	{"503 with a time", answer{503, map[string]string{"Retry-After": "3"}, errorBody("Vault is sealed")}, backends.ErrUnavailable, backends.ErrUnavailable, "unseal", "3s"},
 	{"503 of a proxy", answer{503, nil, "<html>no backend</html>"}, backends.ErrUnavailable, backends.ErrUnknownOutcome, "failed", ""},
 	{"504", answer{504, nil, "<html>timeout</html>"}, backends.ErrUnavailable, backends.ErrUnknownOutcome, "failed", ""},
 	{"200 of a proxy", answer{200, nil, "<html>please log in</html>"}, backends.ErrUnavailable, backends.ErrUnknownOutcome, "not Vault's", ""},
@@ -155,8 +159,12 @@ func TestStatusesOfWrites(t *testing.T) {
 			b := opened(t, withToken(t, url, "kv", scriptToken))
 			_, err := b.Put(t.Context(), refOf("x"), itemOf("eyJ.secret-payload-of-the-tests.sig", 1), backends.Absent)
 			wantError(t, err, row.put, row.says, row.retryAfter)
-			if n := s.count("PUT kv/data/x"); n != 1 {
-				t.Errorf("the write was sent %d times, want once", n)
+			want := 1
+			if row.answer.status == 412 { // nothing was done: another node may know more
+				want += behindTries
+			}
+			if n := s.count("PUT kv/data/x"); n != want {
+				t.Errorf("the write was sent %d times, want %d", n, want)
 			}
 			if n := s.count("PATCH kv/metadata/x"); n != 0 {
 				t.Error("metadata was written for a value that may not stand")
@@ -168,7 +176,7 @@ func TestStatusesOfWrites(t *testing.T) {
 // TestStatusesOfMetadata: the value stands then, and the error says so.
 func TestStatusesOfMetadata(t *testing.T) {
 	for _, row := range statuses {
-		if strings.HasPrefix(row.name, "200") || row.name == "405" {
+		if strings.HasPrefix(row.name, "200") || row.answer.status == 405 {
 			continue // a patch's answer holds nothing to read; 405 is tried another way
 		}
 		t.Run(row.name, func(t *testing.T) {
@@ -260,18 +268,10 @@ func TestBoundedAnswer(t *testing.T) {
 // TestUnsentWriteIsNotUnknown: where no connection stood, nothing can have been
 // written.
 func TestUnsentWriteIsNotUnknown(t *testing.T) {
-	s, url := scripted(t, nil)
-	b := opened(t, withToken(t, url, "kv", scriptToken))
-	_, _, err := b.Get(t.Context(), refOf("x"), backends.Current) // logs in
-	wantKind(t, err, backends.ErrNotFound)
-	b.transport.base.CloseIdleConnections()
-	b.transport.base.DialContext = refuse
-	_, err = b.write(t.Context(), refOf("x"), map[string]string{"a": "b"}, 0)
+	b := opened(t, withToken(t, nobody(t), "kv", scriptToken))
+	_, err := b.exchange(t.Context(), &session{token: secret.New(scriptToken)}, request{method: "PUT", path: "kv/data/x", changes: true})
 	if !errors.Is(backendKind(err), backends.ErrUnavailable) {
 		t.Errorf("error %v, want %v", err, backends.ErrUnavailable)
-	}
-	if s.count("PUT kv/data/x") != 0 {
-		t.Error("the write arrived")
 	}
 }
 
@@ -296,8 +296,8 @@ func TestReadCredentialAgain(t *testing.T) {
 	if got := s.last.Get("X-Vault-Token"); got != "hvs.the-next-token" {
 		t.Error("the new token in the source was not tried")
 	}
-	if n := s.count("GET kv/data/x"); n != 4 {
-		t.Errorf("%d reads, want 4: once with the spent token, once with the new one", n)
+	if n := s.count("GET kv/data/x"); n != 3 {
+		t.Errorf("%d reads, want 3: the spent token is not tried again once another stands there", n)
 	}
 }
 

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,23 +12,34 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // logoutTimeout bounds the revocation of the login's token at Close.
 const logoutTimeout = 2 * time.Second
 
-var errClosed = errors.New("the backend is closed")
+// believeDenied is how long a token that may not look itself up, and was refused
+// something as soon as it was got, is taken for a good one when refused again.
+const believeDenied = time.Minute
 
-// session is one login: a client that carries its token, and the renewal that
-// keeps the token alive.
+// A node of a cluster that has not caught up with what this client wrote
+// answers 412; it is asked again a few times.
+const (
+	behindTries = 4
+	behindWait  = 50 * time.Millisecond
+)
+
+// session is one login: its token, and the renewal that keeps it alive.
 type session struct {
-	client *api.Client
-	token  secret.Value
+	token secret.Value
 	// ours: the token came from a login of this process, and ends with it.
 	ours bool
 	// ended: the token can't be renewed any longer; the next use logs in.
 	ended atomic.Bool
-	stop  func()
+	// denied is when a 403 was met right after this login, in Unix seconds: for
+	// a while then another doesn't count as a sign of the token's end.
+	denied atomic.Int64
+	stop   func()
 }
 
 // sessions holds the current login of a backend, made at the first use. It is
@@ -38,41 +48,51 @@ type sessions struct {
 	options Options
 	http    *http.Client
 	log     *slog.Logger
+	// client makes all requests but logins. It has no token of its own: each
+	// request carries its session's. It is one for all sessions, for it
+	// remembers what was written, so that a node of a cluster that is behind
+	// doesn't answer with less (ReadYourWrites).
+	client *api.Client
 
 	turn    chan struct{} // held while logging in
+	unwrap  unwrapped     // used while logging in
 	closing context.Context
 	end     context.CancelFunc
-	renewal sync.WaitGroup
+	running sync.WaitGroup
 
 	mu      sync.Mutex
 	current *session
 }
 
-func newSessions(o Options, t http.RoundTripper, log *slog.Logger) (*sessions, error) {
+func newSessions(o Options, t *wire.Transport, log *slog.Logger) (*sessions, error) {
 	closing, end := context.WithCancel(context.Background())
 	s := &sessions{
 		options: o,
-		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // a redirect would carry the token to another host
-		}},
+		http:    t.Client(),
 		log:     log,
 		turn:    make(chan struct{}, 1),
 		closing: closing,
 		end:     end,
 	}
-	_, err := s.newClient() // a mistake in the environment shows at once
+	var err error
+	s.client, err = s.newClient() // a mistake in the environment shows at once
 	return s, err
 }
 
 // newClient makes a client that takes nothing from the environment. The SDK
 // itself refuses to start on a malformed VAULT_ variable; all others of them
-// are put out of force here.
+// are put out of force here. When else to try again, the engine decides.
 func (s *sessions) newClient() (*api.Client, error) {
 	client, err := api.NewClient(&api.Config{
-		Address:          s.options.Address,
-		HttpClient:       s.http,
-		Timeout:          s.options.Timeout,
-		MaxRetries:       0, // the engine decides when to try again
+		Address:      s.options.Address,
+		HttpClient:   s.http,
+		Timeout:      s.options.Timeout,
+		MaxRetries:   behindTries,
+		MinRetryWait: behindWait,
+		MaxRetryWait: 2 * behindWait,
+		CheckRetry: func(_ context.Context, resp *http.Response, _ error) (bool, error) {
+			return resp != nil && resp.StatusCode == http.StatusPreconditionFailed, nil
+		},
 		DisableRedirects: true,
 		ReadYourWrites:   true,
 	})
@@ -96,7 +116,7 @@ func (s *sessions) other(ctx context.Context, spent *session) (*session, error) 
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-s.closing.Done():
-		return nil, errClosed
+		return nil, wire.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -104,7 +124,7 @@ func (s *sessions) other(ctx context.Context, spent *session) (*session, error) 
 		return cur, nil
 	}
 	if s.closing.Err() != nil {
-		return nil, errClosed
+		return nil, wire.ErrClosed
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -123,13 +143,22 @@ func (s *sessions) other(ctx context.Context, spent *session) (*session, error) 
 	return next, nil
 }
 
+// usable is the current login if it may be used. A declared token that is
+// another one by now, as in the sink of a Vault Agent, ends it.
 func (s *sessions) usable(spent *session) *session {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current == nil || s.current == spent || s.current.ended.Load() {
+	cur := s.current
+	s.mu.Unlock()
+	if cur == nil || cur == spent || cur.ended.Load() {
 		return nil
 	}
-	return s.current
+	if s.options.Auth.Method == methodToken {
+		now, err := s.options.Auth.Token.Read()
+		if err == nil && !now.Equal(cur.token) { // what can't be read now leaves the old one
+			return nil
+		}
+	}
+	return cur
 }
 
 // keep renews the token in the background until the session is stopped or the
@@ -139,7 +168,7 @@ func (s *sessions) keep(ses *session, auth *api.SecretAuth) error {
 	if auth == nil || auth.LeaseDuration <= 0 {
 		return nil // it never ends, or nobody may say when
 	}
-	watcher, err := ses.client.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: &api.Secret{Auth: auth}})
+	watcher, err := s.client.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: &api.Secret{Auth: auth}})
 	if err != nil {
 		return fmt.Errorf("renew the login: %w", err)
 	}
@@ -147,13 +176,13 @@ func (s *sessions) keep(ses *session, auth *api.SecretAuth) error {
 		ses.ended.Store(true)
 		watcher.Stop()
 	}
-	s.renewal.Add(2)
+	s.running.Add(2)
 	go func() {
-		defer s.renewal.Done()
+		defer s.running.Done()
 		watcher.Start()
 	}()
 	go func() {
-		defer s.renewal.Done()
+		defer s.running.Done()
 		s.follow(ses, watcher)
 	}()
 	return nil
@@ -169,13 +198,23 @@ func (s *sessions) follow(ses *session, watcher *api.LifetimeWatcher) {
 			switch {
 			case ses.ended.Swap(true): // stopped
 			case err != nil:
-				s.log.Warn("vault login could not be renewed; the next use logs in again", "error", loginError(err, ses.token))
+				s.log.Warn("vault login could not be renewed; the next use logs in again", "error", briefly(err, ses.token))
 			default:
 				s.log.Debug("vault login ends soon; the next use logs in again")
 			}
 			return
 		}
 	}
+}
+
+// alive asks Vault whether it still knows the session's token. One without the
+// right to look itself up counts as unknown.
+func (s *sessions) alive(ctx context.Context, ses *session) bool {
+	if time.Since(time.Unix(ses.denied.Load(), 0)) < believeDenied {
+		return true
+	}
+	r, err := s.ask(ctx, ses.token, request{method: http.MethodGet, path: "auth/token/lookup-self"})
+	return err != nil || r.status != http.StatusForbidden
 }
 
 // close stops the renewal, refuses further logins and revokes the token that
@@ -196,10 +235,14 @@ func (s *sessions) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logoutTimeout)
 	defer cancel()
-	if err := cur.client.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
-		s.log.Debug("vault login not revoked; it ends by itself", "error", loginError(err, cur.token))
+	r, err := send(ctx, s.client, cur.token, request{method: http.MethodPut, path: "auth/token/revoke-self"})
+	switch {
+	case err != nil:
+		s.log.Debug("vault login not revoked; it ends by itself", "error", briefly(err, cur.token))
+	case r.status >= http.StatusMultipleChoices:
+		s.log.Debug("vault login not revoked; it ends by itself", "status", r.status)
 	}
 }
 
 // wait returns when nothing runs in the background any more.
-func (s *sessions) wait() { s.renewal.Wait() }
+func (s *sessions) wait() { s.running.Wait() }

@@ -1,25 +1,20 @@
-// Package vault keeps tokens in the KV version 2 engine of HashiCorp Vault or
-// OpenBao.
+// Package vault keeps tokens in the KV engine, version 1 or 2, of HashiCorp
+// Vault or OpenBao.
 //
-// An entry belongs to the agent whole: a Put replaces all of its fields. A
-// payload that is a compact JSON object of strings is stored as its fields, so
-// that every reader of Vault finds them; any other payload is stored in one
-// field. Which token an entry carries stands in the entry's custom metadata,
-// under keys that begin with "handover-"; all other metadata is left alone.
+// A payload that is a compact JSON object of strings is stored as fields of the
+// entry, so that every reader of Vault finds them; any other payload is stored
+// in one field. Fields that others have set beside them stay, and are no part of
+// the payload. In version 2, which token an entry carries, and which fields are
+// the agent's, stands in the entry's custom metadata, under keys that begin with
+// "handover-"; all other metadata is left alone.
 //
-// The policy of the agent's token has to allow, for each declared path:
-//
-//	path "<mount>/data/<path>"     { capabilities = ["create", "read", "update"] }
-//	path "<mount>/metadata/<path>" { capabilities = ["read", "patch"] }
-//	path "<mount>/destroy/<path>"  { capabilities = ["update"] }
-//
-// Instead of "patch" on the metadata, "update" serves too; then a change of
-// other metadata at the same moment can be lost.
+// docs/backends/vault.md has the policy that the agent's token needs.
 package vault
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path"
 	"regexp"
@@ -27,6 +22,7 @@ import (
 	"sync"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/wire"
 )
 
 // maxPayload is the least of the limits that Vault's storages set to an entry
@@ -45,20 +41,24 @@ func Driver() backends.Driver {
 	return backends.Driver{
 		Type: "vault",
 		Options: func() any {
-			return &Options{Mount: defaultMount, Timeout: defaultTimeout, Auth: Auth{Mount: defaultAuthMount}}
+			return &Options{Mount: defaultMount, Timeout: defaultTimeout, MaxInFlight: defaultMaxInFlight, Rate: defaultRate}
 		},
 		TargetOptions: func() any { return &TargetOptions{Key: defaultKey} },
-		Properties:    func(any) backends.Properties { return properties() },
+		Properties:    properties,
 		Place:         place,
 		Open:          open,
 	}
 }
 
-func properties() backends.Properties {
+// properties are those of KV version 2, unless version 1 is declared: a mount
+// that is found to be of version 1 later does less, and a warning says so.
+func properties(options any) backends.Properties {
+	o, ok := options.(*Options)
+	versioned := !ok || engine(o.KVVersion) != kv1
 	return backends.Properties{
-		CompareAndSet: true,
-		Versions:      true,
-		Metadata:      true,
+		CompareAndSet: versioned,
+		Versions:      versioned,
+		Metadata:      versioned,
 		MaxPayload:    maxPayload,
 		Path:          backends.PathRule{Pattern: pathPattern, Max: 512, Says: pathSays},
 	}
@@ -88,13 +88,17 @@ func normalAddress(address string) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port + strings.TrimRight(u.Path, "/")
 }
 
-// backend is one declared Vault. Its methods are in kv.go.
+// backend is one declared Vault. Its methods are in kv.go,
+// plain.go, history.go and check.go.
 type backend struct {
 	name      string
 	options   Options
-	transport *transport
+	log       *slog.Logger
+	transport *wire.Transport
+	limit     *wire.Limit
 	sessions  *sessions
 	mount     mountCheck
+	warned    warnings
 	closeOnce sync.Once
 }
 
@@ -115,27 +119,31 @@ func open(_ context.Context, env backends.Env, options any) (backends.Backend, e
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
 	filled := declared.withDefaults()
-	t, err := newTransport(filled)
+	t, err := wire.New(filled.network())
 	if err != nil {
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
-	s, err := newSessions(filled, t, env.Log.With("backend", env.Name))
+	log := env.Log.With("backend", env.Name)
+	s, err := newSessions(filled, t, log)
 	if err != nil {
-		t.close()
+		t.Close()
 		return nil, fmt.Errorf("open backend %s: %w", env.Name, err)
 	}
-	return &backend{name: env.Name, options: filled, transport: t, sessions: s}, nil
+	return &backend{
+		name: env.Name, options: filled, log: log,
+		transport: t, limit: wire.NewLimit(filled.MaxInFlight, filled.Rate), sessions: s,
+	}, nil
 }
 
 // Properties implements backends.Backend.
-func (b *backend) Properties() backends.Properties { return properties() }
+func (b *backend) Properties() backends.Properties { return properties(&b.options) }
 
-// Close ends the renewal of the login and waits for it. A token that an AppRole
+// Close ends the renewal of the login and waits for it. A token that a
 // login gave is revoked; a declared token is left alone.
 func (b *backend) Close() error {
 	b.closeOnce.Do(func() {
 		b.sessions.close()
-		b.transport.close()
+		b.transport.Close()
 		b.sessions.wait()
 	})
 	return nil
@@ -147,4 +155,13 @@ func keyOf(ref backends.Ref) string {
 		return o.Key
 	}
 	return defaultKey
+}
+
+// shapeOf is how the target's declared format is laid into an entry; "" where
+// nobody has said.
+func shapeOf(ref backends.Ref) layout {
+	if o, ok := ref.Options.(*TargetOptions); ok && o != nil {
+		return o.shape
+	}
+	return ""
 }

@@ -124,7 +124,7 @@ func (a *app) ask(ctx context.Context, o order) error {
 
 // carryOut takes the lease and does the work, where no agent answers.
 func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
-	running, err := a.open(ctx, a.logger())
+	running, err := a.open(ctx, a.logger(), nil)
 	if err != nil {
 		return unanswered(d, err)
 	}

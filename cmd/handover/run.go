@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,8 +25,9 @@ func (a *app) runCommand() *cobra.Command {
 rotate them when they are due, and retire the old ones.
 
 It runs until SIGTERM or SIGINT, which end it between two acts; a second one
-ends it at once. SIGHUP reads the declaration again: all of it or, when anything
-is wrong, nothing. It serves health, metrics and a status page at agent.listen.
+ends it at once. SIGHUP reads the declaration again, and so does a change of its
+file: all of it or, when anything is wrong, nothing. It serves health, metrics
+and a status page at agent.listen.
 
 With --once it brings every slot to rest, prints how they stand, and ends: with
 0 when every slot is served as declared, with 3 when some of them wait, with 1
@@ -50,54 +47,28 @@ when it failed. Old tokens are retired by later runs, once their grace is over.`
 	return cmd
 }
 
-// open reads the declaration and takes the lease.
-func (a *app) open(ctx context.Context, log *slog.Logger) (*agent.Agent, error) {
+// open reads the declaration and takes the lease. onReady is called once the
+// passes begin; may be nil.
+func (a *app) open(ctx context.Context, log *slog.Logger, onReady func()) (*agent.Agent, error) {
 	d, err := a.load()
 	if err != nil {
 		return nil, err
 	}
-	logWarnings(log, d)
+	logWarnings(log, d.Warnings)
 	load := func() (*config.Declaration, error) {
 		next, err := a.load()
 		if err == nil {
-			logWarnings(log, next)
+			logWarnings(log, next.Warnings)
 		}
 		return next, err
 	}
-	return agent.New(ctx, agent.Options{Declaration: d, Load: load, Version: version(), Log: log})
+	return agent.New(ctx, agent.Options{Declaration: d, Load: load, Version: version(), Log: log, OnReady: onReady})
 }
 
-func logWarnings(log *slog.Logger, d *config.Declaration) {
-	for _, w := range d.Warnings {
+func logWarnings(log *slog.Logger, warnings []config.Problem) {
+	for _, w := range warnings {
 		log.Warn("declaration is doubtful", "place", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "warning", w.Message)
 	}
-}
-
-func (a *app) runAgent(ctx context.Context) (err error) {
-	a.collectEarly()
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
-	running, err := a.open(ctx, a.logger())
-	if err != nil {
-		return err
-	}
-	defer func() { err = also(err, running.Close()) }()
-	ctx, stop := context.WithCancel(ctx)
-	var reloads sync.WaitGroup
-	defer reloads.Wait()
-	defer stop()
-	reloads.Go(func() {
-		for {
-			select {
-			case <-reload:
-				_ = running.Reload(ctx) // it logs why, and status and metrics tell
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return running.Run(ctx)
 }
 
 // rest is how the slots stand after one pass to rest.
@@ -113,7 +84,7 @@ type waitingSlot struct {
 }
 
 func (a *app) runOnce(ctx context.Context) (err error) {
-	running, err := a.open(ctx, a.logger())
+	running, err := a.open(ctx, a.logger(), nil)
 	if err != nil {
 		return err
 	}

@@ -162,8 +162,8 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// TestReload: SIGHUP puts a changed declaration in force; one with a mistake
-// keeps the old one running, and status says so.
+// TestReload: a changed declaration is put in force, also on SIGHUP; one with a
+// mistake keeps the old one running, and status says so.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	program(t)
@@ -172,15 +172,15 @@ func TestReload(t *testing.T) {
 	s.declare(q.Base, outside.Calm, oneToken)
 	a := s.start()
 	a.awaitStatus("the first token", allServed)
-	s.declare(q.Base, outside.Calm, strings.Replace(oneToken, "format: token", "fromat: token", 1))
 	a.signal(t, syscall.SIGHUP)
+	a.awaitLog(`"reload the declaration".*SIGHUP`)
+	s.declare(q.Base, outside.Calm, strings.Replace(oneToken, "format: token", "fromat: token", 1))
 	a.awaitLog(`"ERROR".*not reloaded.*agent\.yaml:\d+:\d+`)
 	await(t, patience, "status to tell of the mistake", func() (bool, string) {
 		_, body, err := a.ask("/api/v1/status")
 		return regexp.MustCompile(`"error":\s*".*fromat`).MatchString(body), fmt.Sprint(body, err)
 	})
 	s.declare(q.Base, outside.Calm, strings.Replace(oneToken, "}]}", "}, {backend: local, path: more.env, format: dotenv}]}", 1))
-	a.signal(t, syscall.SIGHUP)
 	a.awaitStatus("the new target", func(got status) bool {
 		one := got.slot(oneSlot)
 		return len(one.Targets) == 2 && one.settled()

@@ -75,13 +75,14 @@ type process struct {
 	evidence *evidence
 }
 
-// start starts the program. What it says is kept as evidence, and shown when
-// the test fails. It is killed at the end of the test, by its pid.
-func start(t *testing.T, kept *evidence, name string, args ...string) *process {
+// start starts the program, with more variables in its environment. What it
+// says is kept as evidence, and shown when the test fails. It is killed at the
+// end of the test, by its pid.
+func start(t *testing.T, kept *evidence, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, out: &outside.Text{}, err: &outside.Text{}, evidence: kept}
 	var err error
-	if p.Process, err = outside.Start(p.out, p.err, program(t), args...); err != nil {
+	if p.Process, err = outside.StartIn(env, p.out, p.err, program(t), args...); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	p.keepArguments()

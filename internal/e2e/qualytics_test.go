@@ -72,7 +72,7 @@ func (q instance) mintByHand(t *testing.T, accountID, name string) (id int64, to
 // a wire on which every token that is minted is noted as a secret.
 func (s *site) startSim() (q instance, wire string) {
 	s.t.Helper()
-	p := start(s.t, s.evidence, "simulator", "sim", "--listen", "127.0.0.1:0",
+	p := start(s.t, s.evidence, nil, "simulator", "sim", "--listen", "127.0.0.1:0",
 		"--admin-token-file", s.path("admin.token"), "--log-level", "debug")
 	s.started = append(s.started, p)
 	await(s.t, patience, "the simulator's address", func() (bool, string) {

@@ -24,9 +24,11 @@ type site struct {
 	secrets  *searcher
 	starts   int
 	started  []*process
-	wire     *tap   // what the agent calls
-	looks    string // how often the agent looks, in the declaration
-	api      string // more keys of qualytics there
+	wire     *tap     // what the agent calls
+	looks    string   // how often the agent looks, in the declaration
+	api      string   // more keys of qualytics there
+	env      []string // more of the agents' environment
+	clients  []func() // each keeps what a client has said
 }
 
 func newSite(t *testing.T) *site {
@@ -86,7 +88,7 @@ type agent struct {
 func (s *site) launch() *agent {
 	s.t.Helper()
 	s.starts++
-	p := start(s.t, s.evidence, fmt.Sprintf("agent %d", s.starts),
+	p := start(s.t, s.evidence, s.env, fmt.Sprintf("agent %d", s.starts),
 		"run", "-c", s.path("agent.yaml"), "--log-format", "json", "--log-level", "debug")
 	s.started = append(s.started, p)
 	return &agent{process: p, site: s}
@@ -163,6 +165,9 @@ func (s *site) noTraces(least ...string) {
 		p.kill()
 	}
 	s.keepJournal()
+	for _, keep := range s.clients {
+		keep()
+	}
 	places, size := s.evidence.places()
 	s.t.Logf("searched %d bytes of %d places for %d secrets", size, len(places), len(s.secrets.secrets))
 	for _, place := range least {

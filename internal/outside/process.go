@@ -61,8 +61,14 @@ type Process struct {
 
 // Start starts a program. Whoever starts it ends it, by Kill at the latest.
 func Start(stdout, stderr io.Writer, program string, args ...string) (*Process, error) {
+	return StartIn(nil, stdout, stderr, program, args...)
+}
+
+// StartIn is Start with more variables, as NAME=value, in the environment.
+func StartIn(env []string, stdout, stderr io.Writer, program string, args ...string) (*Process, error) {
 	exited := make(chan struct{})
 	p := &Process{Exited: exited, cmd: exec.CommandContext(context.Background(), program, args...)}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	if err := p.cmd.Start(); err != nil {
 		return nil, err

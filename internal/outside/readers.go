@@ -173,9 +173,9 @@ func (r *Readers) read(ctx context.Context, c Consumer, hold time.Duration, deli
 	case code != http.StatusOK && took > fair:
 		r.tally.Slow++
 	case code != http.StatusOK:
-		wrong = fmt.Sprintf("the token %s was refused with %d after %s", fingerprint(token), code, took)
+		wrong = fmt.Sprintf("the token %s was refused with %d after %s", Fingerprint(token), code, took)
 	case account != c.Account():
-		wrong = fmt.Sprintf("holds the token %s of %s", fingerprint(token), account)
+		wrong = fmt.Sprintf("holds the token %s of %s", Fingerprint(token), account)
 	}
 	if wrong != "" {
 		r.tally.Dead++
@@ -197,7 +197,7 @@ func (r *Readers) count(c Consumer, hold time.Duration, token string) {
 	if r.tokens[c.Name] == nil {
 		r.tokens[c.Name] = map[string]bool{}
 	}
-	r.tokens[c.Name][fingerprint(token)] = true
+	r.tokens[c.Name][Fingerprint(token)] = true
 }
 
 // note keeps the first lines.
@@ -207,9 +207,9 @@ func note(lines *[]string, format string, args ...any) {
 	}
 }
 
-// fingerprint names a token as the agent's log and journal do: 16 bytes of its
+// Fingerprint names a token as the agent's log and journal do: 16 bytes of its
 // SHA-256.
-func fingerprint(token string) string {
+func Fingerprint(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:16])
 }

@@ -3,6 +3,7 @@ package realtest
 import (
 	"net/http"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/testcontainers/testcontainers-go/wait"
@@ -90,7 +91,14 @@ func (v *VaultServer) MountKV(tb T, version string) string {
 // MountAppRole enables AppRole for this test and returns its path under auth/.
 func (v *VaultServer) MountAppRole(tb T) string {
 	tb.Helper()
-	return v.mount(tb, "sys/auth/", map[string]any{"type": "approle"})
+	return v.MountAuth(tb, "approle")
+}
+
+// MountAuth enables a login method for this test and returns its path under
+// auth/.
+func (v *VaultServer) MountAuth(tb T, method string) string {
+	tb.Helper()
+	return v.mount(tb, "sys/auth/", map[string]any{"type": method})
 }
 
 func (v *VaultServer) mount(tb T, where string, what map[string]any) string {
@@ -127,7 +135,13 @@ func (v *VaultServer) NewToken(tb T, ttl string, policies ...string) string {
 // id.
 func (v *VaultServer) NewRole(tb T, mount string, settings map[string]any) (roleID, secretID string) {
 	tb.Helper()
-	role := "auth/" + mount + "/role/" + Name(tb)
+	return v.NewRoleIn(tb, "", mount, settings)
+}
+
+// NewRoleIn is NewRole in a namespace; "" is none.
+func (v *VaultServer) NewRoleIn(tb T, namespace, mount string, settings map[string]any) (roleID, secretID string) {
+	tb.Helper()
+	role := path.Join(namespace, "auth", mount, "role", Name(tb))
 	v.Do(tb, http.MethodPost, role, settings)
 	id, _ := v.Do(tb, http.MethodGet, role+"/role-id", nil)["data"].(map[string]any)
 	roleID, _ = id["role_id"].(string)

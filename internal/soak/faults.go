@@ -158,8 +158,8 @@ func (f *field) saidSince(from int64, text string) bool {
 }
 
 func (f *field) strikeWire(ctx context.Context, h hit) bool {
-	name, toxic, _ := strings.Cut(string(h.kind), "_")
-	mend, err := f.wires[name].spoil(toxic, h.knob)
+	name, fault, _ := strings.Cut(string(h.kind), "_")
+	mend, err := spoil(f.wires[name], fault, h.knob)
 	f.must(err)
 	wait(ctx, h.length)
 	f.must(mend())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/handover-agent/handover/internal/outside"
 	"github.com/handover-agent/handover/internal/realtest"
+	"github.com/handover-agent/handover/internal/toxic"
 )
 
 // agentID is in every label.
@@ -34,7 +35,7 @@ type field struct {
 	vault   *realtest.OwnVault
 	access  outside.Access
 	sim     simulator
-	wires   map[string]*wire
+	wires   map[string]*toxic.Wire
 	disk    *disk // nil without small disks
 	counts  map[kind]*atomic.Int64
 	// launched is the place of the agent's log at which the last agent began.
@@ -45,7 +46,7 @@ type field struct {
 
 // newField starts everything but the agent.
 func newField(h *host, o options) *field {
-	f := &field{host: h, program: o.program, site: filepath.Join(h.dir, "site"), wires: map[string]*wire{}, counts: map[kind]*atomic.Int64{}}
+	f := &field{host: h, program: o.program, site: filepath.Join(h.dir, "site"), wires: map[string]*toxic.Wire{}, counts: map[kind]*atomic.Int64{}}
 	h.must(os.Mkdir(f.site, 0o700))
 	for _, l := range o.lanes() {
 		for _, k := range l.kinds {
@@ -66,9 +67,9 @@ func newField(h *host, o options) *field {
 	for name, upstream := range map[string]string{apiWire: "http://" + f.sim.address, vaultWire: f.vault.Addr} {
 		at, err := url.Parse(upstream)
 		h.must(err)
-		w, err := newWire(name, realtest.LastingAddress(h), at.Host)
+		w, err := toxic.New(realtest.LastingAddress(h), at.Host)
 		h.must(err)
-		h.Cleanup(w.close)
+		h.Cleanup(w.Cut)
 		f.wires[name] = w
 	}
 	f.consumers = outside.JobConsumers(f.site, outside.ReaderStore(h, &f.vault.VaultServer, f.access.Mount))
@@ -86,9 +87,9 @@ func (f *field) write(name, content string) error {
 // declare writes the declaration with this rotation. The time-outs are short:
 // a fault of seconds has outcomes that nobody knows.
 func (f *field) declare(rotation string) error {
-	vault := f.access.Options("https://"+f.wires[vaultWire].address, fmt.Sprintf(`, ca_file: "%s", timeout: 2s`, f.vault.CA))
+	vault := f.access.Options("https://"+f.wires[vaultWire].Address(), fmt.Sprintf(`, ca_file: "%s", timeout: 2s`, f.vault.CA))
 	return f.write("agent.yaml", outside.Declaration{
-		ID: agentID, Looks: "drift_check: 1s, sweep: 1s", URL: "http://" + f.wires[apiWire].address, API: "timeout: 2s",
+		ID: agentID, Looks: "drift_check: 1s, sweep: 1s", URL: "http://" + f.wires[apiWire].Address(), API: "timeout: 2s",
 		Rotation: rotation, Rest: outside.Job(vault),
 	}.String())
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/handover-agent/handover/internal/realtest"
+	"github.com/handover-agent/handover/internal/toxic"
 )
 
 // size is that of a question and of an answer, in bytes.
@@ -40,9 +41,9 @@ func answering(t *testing.T) string {
 
 // ask asks over the wire. It returns how much of the answer came, and after
 // how long the end came.
-func ask(w *wire, patience time.Duration) (n int, took time.Duration) {
+func ask(w *toxic.Wire, patience time.Duration) (n int, took time.Duration) {
 	began := time.Now()
-	conn, err := net.DialTimeout("tcp", w.address, patience)
+	conn, err := net.DialTimeout("tcp", w.Address(), patience)
 	if err != nil {
 		return 0, time.Since(began)
 	}
@@ -56,11 +57,11 @@ func ask(w *wire, patience time.Duration) (n int, took time.Duration) {
 // TestToxics: each toxic does to a wire what it is for, in both directions, and
 // a mended wire is whole.
 func TestToxics(t *testing.T) {
-	w, err := newWire("test", realtest.LastingAddress(t), answering(t))
+	w, err := toxic.New(realtest.LastingAddress(t), answering(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	defer w.Cut()
 	wholeWire := func(after string) {
 		t.Helper()
 		if n, took := ask(w, time.Minute); n != size {
@@ -68,16 +69,16 @@ func TestToxics(t *testing.T) {
 		}
 	}
 	wholeWire("the start")
-	for _, toxic := range toxics {
+	for _, kind := range toxics {
 		for _, knob := range []uint64{0, 1} { // the answer, the question
-			mend, err := w.spoil(toxic, knob)
+			mend, err := spoil(w, kind, knob)
 			if err != nil {
 				t.Fatal(err)
 			}
 			n, took := ask(w, 3*time.Second)
 			var least time.Duration
 			want := size
-			switch toxic {
+			switch kind {
 			case "latency":
 				least = 100 * time.Millisecond
 			case "bandwidth":
@@ -90,27 +91,27 @@ func TestToxics(t *testing.T) {
 				want = 0
 			}
 			if n != want || took < least {
-				t.Errorf("%s: %d of %d bytes in %s", toxic, n, size, took)
+				t.Errorf("%s: %d of %d bytes in %s", kind, n, size, took)
 			}
 			if err := mend(); err != nil {
 				t.Fatal(err)
 			}
-			wholeWire(toxic)
+			wholeWire(kind)
 		}
 	}
-	if _, err := w.spoil("nonsense", 0); err == nil {
+	if _, err := spoil(w, "nonsense", 0); err == nil {
 		t.Error("there is no toxic of that name, and it was set")
 	}
 }
 
 // TestToxicsUnderWay: an answer that is under way is hit too.
 func TestToxicsUnderWay(t *testing.T) {
-	w, err := newWire("test", realtest.LastingAddress(t), answering(t))
+	w, err := toxic.New(realtest.LastingAddress(t), answering(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
-	conn, err := net.Dial("tcp", w.address)
+	defer w.Cut()
+	conn, err := net.Dial("tcp", w.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +119,7 @@ func TestToxicsUnderWay(t *testing.T) {
 	if _, err := conn.Write(make([]byte, size/2)); err != nil {
 		t.Fatal(err)
 	}
-	mend, err := w.spoil("limit_data", 0)
+	mend, err := spoil(w, "limit_data", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +138,9 @@ func TestToxicsDiffer(t *testing.T) {
 	for _, name := range toxics[:len(toxics)-1] {
 		seen := map[string]bool{}
 		for knob := range uint64(2000) {
-			seen[toxic(name, knob)] = true
+			seen[fmt.Sprint(draw(name, knob))] = true
 		}
-		if len(seen) < 10 || !strings.Contains(toxic(name, 0), name) {
+		if len(seen) < 10 || draw(name, 0).Type != name {
 			t.Errorf("%s comes in %d forms", name, len(seen))
 		}
 	}

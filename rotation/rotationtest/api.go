@@ -264,7 +264,7 @@ func (a *API) Use(value secret.Value) bool {
 // works reports whether the API would take t now.
 func (a *API) works(t *apiToken) bool {
 	account := a.account(t.AccountID)
-	return !t.gone && t.Live(a.now()) && account != nil && !account.Deactivated &&
+	return !t.gone && t.Live(a.now()) && account != nil && account.UserID == t.UserID && !account.Deactivated &&
 		!a.now().Before(t.Created.Add(a.hands.validAfter))
 }
 

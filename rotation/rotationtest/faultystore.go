@@ -71,6 +71,13 @@ func (f faultyBackend) Promote(ctx context.Context, ref backends.Ref, pending, p
 	})
 }
 
+// Describe implements backends.Describer.
+func (f faultyBackend) Describe(ctx context.Context, ref backends.Ref) (meta backends.Meta, v backends.Version, err error) {
+	describer, _ := backends.As[backends.Describer](f.Backend)
+	err = f.act(ctx, "describe", ref, nil, func() error { meta, v, err = describer.Describe(ctx, ref); return err })
+	return meta, v, err
+}
+
 // Check implements backends.Checker.
 func (f faultyBackend) Check(ctx context.Context, ref backends.Ref) error {
 	checker, _ := backends.As[backends.Checker](f.Backend)

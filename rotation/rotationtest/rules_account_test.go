@@ -194,6 +194,20 @@ func TestRuleDeletedAccountIsMadeAgainWhenAsked(t *testing.T) {
 	})
 }
 
+// The list goes on showing the tokens of an account that was deleted. The one
+// that was made in its place has none.
+func TestRuleATokenOfTheAccountBeforeIsReplaced(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.DeadAllowed = true
+		l.API.SetAccount(l.Slot.Policy.AccountID, func(a *rotation.Account) { a.Deleted = true })
+		l.Run(6 * rotation.Day)
+		l.Request(rotation.RequestResume)
+		l.Run(10 * time.Minute)
+		wantServed(t, l, 2)
+	})
+}
+
 func TestRuleAnIssueThatMissesItsAccountAsksForIt(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		l.Slot.Policy.DriftCheck = 30 * rotation.Day // nobody asks for the accounts by himself

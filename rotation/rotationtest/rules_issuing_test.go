@@ -193,6 +193,23 @@ func TestRuleRevokedTokensDontCountAsLive(t *testing.T) {
 	})
 }
 
+// Found by a simulated world: four tokens of another journal and the current one
+// fill the five places. The current one is deleted, and its own place keeps it
+// from being replaced.
+func TestRuleACurrentTokenThatIsGoneTakesNoPlace(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		l.Slot.Policy.Sweep, l.DeadAllowed = time.Hour, true
+		for n := range uint64(4) {
+			l.API.IssueByHand(l.Slot.Policy.AccountID, label(n+2), 60)
+		}
+		made, _ := token(t, l, 1)
+		l.API.DeleteToken(made.ID)
+		l.Run(rotation.Day)
+		wantServed(t, l, 6)
+	})
+}
+
 func TestRuleGenerationAboveEverything(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

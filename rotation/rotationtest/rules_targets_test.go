@@ -222,9 +222,9 @@ func TestRuleForeignValue(t *testing.T) {
 			l.Stores[0].Overwrite(rotationtest.LabPath, value)
 		},
 		"a token that names this account and is of another": func(l *rotationtest.Lab) {
-			somebodys(l)
+			owned, _ := somebodys(l)
 			made, value := l.API.IssueByHand(l.Slot.Policy.AccountID, "theirs", 60)
-			l.API.ChangeToken(made.ID, func(tk *rotation.Token) { tk.AccountID = "somebody@service" })
+			l.API.ChangeToken(made.ID, func(tk *rotation.Token) { tk.AccountID, tk.UserID = owned.AccountID, owned.UserID })
 			l.Stores[0].Overwrite(rotationtest.LabPath, value)
 		},
 	}

@@ -21,12 +21,18 @@ func bearer(r *http.Request) (client string, known bool) {
 	return client, known
 }
 
-// ManagedIdentity makes this process believe that it runs where the server
-// gives managed identities their tokens. Every client id is taken.
+// Identity are the variables by which a process believes that it runs where the
+// server gives managed identities their tokens. Every client id is taken.
+func (s *Server) Identity() map[string]string {
+	return map[string]string{"IDENTITY_ENDPOINT": s.URL + "/msi/token", "IDENTITY_HEADER": "vaulttest"}
+}
+
+// ManagedIdentity sets them for this process.
 func (s *Server) ManagedIdentity(tb testing.TB) {
 	tb.Helper()
-	tb.Setenv("IDENTITY_ENDPOINT", s.URL+"/msi/token")
-	tb.Setenv("IDENTITY_HEADER", "vaulttest")
+	for name, value := range s.Identity() {
+		tb.Setenv(name, value)
+	}
 }
 
 // login answers for Entra and for managed identities.

@@ -116,26 +116,39 @@ func (b built) test(ctx context.Context, pkg, name string) (failed bool, err err
 	return failed, nil
 }
 
-// firstBroken is how the test of worlds tells of the first that broke.
-var firstBroken = regexp.MustCompile(`first broken world: seed (\d+) after (\d+) worlds`)
+// firstBroken is how the test of worlds tells of the first that broke, or that
+// has no end.
+var firstBroken = regexp.MustCompile(`first broken world: seed (\d+) after (\d+) worlds(: it spins)?`)
 
-// play plays worlds until one breaks, most of them at most. It returns the seed
-// of that one, 0 when all held, and how many were played.
-func (b built) play(ctx context.Context, most uint64) (seed, worlds uint64, err error) {
+// played is what became of worlds.
+type played struct {
+	seed   uint64 // of the first that broke; 0 when all held
+	worlds uint64 // how many were played
+	spins  bool   // it had no end
+}
+
+// play plays worlds until one breaks, most of them at most.
+func (b built) play(ctx context.Context, most uint64) (played, error) {
 	out, failed, err := b.run(ctx, worldPackage, "-test.run", "^"+worldTest+"$", "-test.timeout", worldTime.String(),
 		"-world-first", "-world-count", strconv.FormatUint(most, 10))
 	if err != nil || !failed {
-		return 0, most, err
+		return played{worlds: most}, err
 	}
+	return firstOf(out)
+}
+
+// firstOf reads which world broke.
+func firstOf(out string) (p played, err error) {
 	told := firstBroken.FindStringSubmatch(out)
 	if told == nil {
-		return 0, 0, fmt.Errorf("the worlds failed without naming one:\n%s", tail(out))
+		return p, fmt.Errorf("the worlds failed without naming one:\n%s", tail(out))
 	}
-	seed, err = strconv.ParseUint(told[1], 10, 64)
+	p.spins = told[3] != ""
+	p.seed, err = strconv.ParseUint(told[1], 10, 64)
 	if err == nil {
-		worlds, err = strconv.ParseUint(told[2], 10, 64)
+		p.worlds, err = strconv.ParseUint(told[2], 10, 64)
 	}
-	return seed, worlds, err
+	return p, err
 }
 
 // holds reports whether the world of that seed keeps all promises.

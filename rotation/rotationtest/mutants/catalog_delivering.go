@@ -169,8 +169,45 @@ var delivering = []mutant{
 	{
 		Name: "drift-is-looked-for", Rule: "a target at rest is read again and healed",
 		Where:   `design.md, "Words"`,
-		Edits:   []edit{{"rotation/deliver.go", `next := n.obs.Checked[key].Add(spread(n.pol.DriftCheck, key))`, `next := n.now.Add(spread(n.pol.DriftCheck, key))`}},
+		Edits:   []edit{{"rotation/deliver.go", `next := n.pol.nextCheck(n.obs.Checked[key])`, `next := n.pol.nextCheck(n.now)`}},
 		Package: "rotation", Test: "TestNextAtRest",
+	},
+	{
+		Name: "described-version-must-match", Rule: "a description counts only with the version that was read",
+		Where:   "docs/decisions/glances.md",
+		Edits:   []edit{{"rotation/deliver.go", `return g != nil && now == last && now != backends.Absent &&`, `return g != nil && now != backends.Absent &&`}},
+		Package: "rotation/rotationtest", Test: "TestRuleDescribedVersionMustMatch",
+	},
+	{
+		Name: "described-metadata-must-fit", Rule: "a description counts only with the current token's metadata",
+		Where: "docs/decisions/glances.md",
+		Edits: []edit{{"rotation/deliver.go", `now != backends.Absent &&
+		described.Slot == r.Slot && described.Generation == g.Number && described.Token == g.Fingerprint`, `now != backends.Absent`}},
+		Package: "rotation/rotationtest", Test: "TestRuleDescribedVersionMustMatch",
+		Beyond: "nobody makes an entry anew there",
+	},
+	{
+		Name: "a-gate-takes-readings-alone", Rule: "before a revocation a target is read, not only described",
+		Where: "docs/decisions/glances.md",
+		Edits: []edit{
+			{"rotation/next.go", `return b == Glance(a) })`, `return b == Glance(a) })
+		if n.glanced(a.Target, n.rec.Targets[a.Target]) {
+			return
+		}`},
+			{"rotation/looks.go", `		w.mem.checked[a.Target] = now
+`, `		w.mem.checked[a.Target] = now
+		w.obs.Targets[a.Target] = TargetSeen{At: now, Reading: backends.Reading{Present: true, Version: version, Meta: meta}}
+`},
+		},
+		Package: "rotation/rotationtest", Test: "TestRuleAGateReadsInFull",
+	},
+	{
+		Name: "a-failed-description-is-read", Rule: "what a store can't describe is read",
+		Where: "docs/decisions/glances.md",
+		Edits: []edit{{"rotation/looks.go", `	delete(w.mem.versions, a.Target)
+}`, `}`}},
+		Package: "rotation/rotationtest", Test: "TestRuleADescriptionThatFails",
+		Beyond: "a look too few or too many breaks no promise",
 	},
 	{
 		Name: "another-shape-is-delivered", Rule: "the current token in a shape that isn't declared any more is written again",

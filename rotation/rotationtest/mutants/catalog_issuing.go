@@ -56,6 +56,13 @@ var issuing = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleLabelTakenByOthersStaysUnclaimed",
 	},
 	{
+		Name: "refused-post-made-nothing", Rule: "a post that was refused as a duplicate doesn't make the label ours, also when the journal didn't hear of it",
+		Where: `design.md, "Issuing"`,
+		Edits: []edit{{"rotation/deeds.go", `		w.unpost(intent.Generation, before, again)
+		w.commit(ctx, func(r *Record) Event { return r.burn(`, `		w.commit(ctx, func(r *Record) Event { return r.burn(`}},
+		Package: "rotation/rotationtest", Test: "TestADuplicateBelongsToOthersAlsoWhenTheJournalRefuses",
+	},
+	{
 		Name: "number-never-reused", Rule: "the next number is above everything recorded, listed or found in a target",
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/issue.go", `number := n.rec.High + 1`, `number := n.rec.Current + 1`}},
@@ -175,6 +182,12 @@ var issuing = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleRevokedTokensDontCountAsLive",
 	},
 	{
+		Name: "gone-takes-no-place", Rule: "a current token that is gone doesn't count as live",
+		Where:   "docs/decisions/runaway.md",
+		Edits:   []edit{{"rotation/issue.go", `} else if g.State == Live && n.rec.Lost == TokenGone {`, `} else if false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleACurrentTokenThatIsGoneTakesNoPlace",
+	},
+	{
 		Name: "back-off-between-issues", Rule: "one issue after the other waits, twice as long each time",
 		Where:   "docs/decisions/runaway.md",
 		Edits:   []edit{{"rotation/issue.go", `if n.now.Before(n.rec.RetryAt) && !(urgent && n.rec.Attempts < patience) {`, `if false && urgent {`}},
@@ -267,6 +280,12 @@ var issuing = []mutant{
 		Where:   "docs/decisions/accounts.md",
 		Edits:   []edit{{"rotation/account.go", `deleted && !rec.Remake && rec.Blocked == "":`, `deleted && !rec.Remake && rec.Blocked != "":`}},
 		Package: "rotation/rotationtest", Test: "TestRuleALostJournalDoesNotMakeADeletedAccountAgain",
+	},
+	{
+		Name: "token-of-the-account-before", Rule: "a token of an account that another one replaced is replaced too",
+		Where:   "docs/decisions/accounts.md",
+		Edits:   []edit{{"rotation/next.go", `case listed.UserID != 0 && listed.UserID != n.obs.Account.UserID && n.accountStands():`, `case false:`}},
+		Package: "rotation/rotationtest", Test: "TestRuleATokenOfTheAccountBeforeIsReplaced",
 	},
 	{
 		Name: "account-gone-by-two-lists", Rule: "an account is gone only when a second list lacks it too",

@@ -19,8 +19,8 @@ type mutant struct {
 	Edits []edit
 	// Package is the folder of the test that misses the rule, Test its name.
 	Package, Test string
-	// InWorlds: a simulated world misses it too, and has to. Else Beyond may
-	// say why none can.
+	// InWorlds: a simulated world misses it too, and has to. Else Beyond says
+	// why none does.
 	InWorlds bool
 	Beyond   string
 }

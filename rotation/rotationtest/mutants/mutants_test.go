@@ -31,6 +31,9 @@ func TestCatalogFitsTheTree(t *testing.T) {
 			if m.Rule == "" || m.Where == "" || strings.HasSuffix(m.Rule, ".") {
 				t.Errorf("rule %q, said in %q", m.Rule, m.Where)
 			}
+			if m.InWorlds == (m.Beyond != "") {
+				t.Error("either a world misses it, or a sentence says why none does")
+			}
 			changed, err := change(root, m.Edits)
 			if err != nil {
 				t.Fatal(err)
@@ -113,6 +116,8 @@ func TestVerdicts(t *testing.T) {
 		{result{Name: "m", Test: "p.T", TestFails: true, Worlds: 9, InWorlds: true}, true, "m LIVES: none of 9 worlds misses it"},
 		{result{Name: "m", Test: "p.T", TestFails: true, Worlds: 9}, false, "m: missed by p.T"},
 		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Worlds: 7}, false, "m: missed by p.T and world 7"},
+		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Worlds: 7, Spins: true, InWorlds: true}, false,
+			"m: missed by p.T and world 7, which spins"},
 		{result{Name: "m", Test: "p.T", TestFails: true, Seed: 7, Problem: "it can't be built"}, true, "m: it can't be built"},
 	} {
 		if got := tt.r.lives(); got != tt.lives || tt.r.tell() != tt.tells {
@@ -148,6 +153,22 @@ four: it can't be built
 	var back struct{ Mutants []result }
 	if err := writeJSON(&out, results); err != nil || json.Unmarshal(out.Bytes(), &back) != nil || !slices.Equal(back.Mutants, results) {
 		t.Errorf("the JSON isn't what was written: %v\n%s", err, &out)
+	}
+}
+
+func TestFirstOf(t *testing.T) {
+	for _, tt := range []struct {
+		out   string
+		want  played
+		fails bool
+	}{
+		{"...\nfirst broken world: seed 12 after 12 worlds\nFAIL", played{seed: 12, worlds: 12}, false},
+		{"first broken world: seed 3 after 3 worlds: it spins, and had no end after 2m0s\n", played{seed: 3, worlds: 3, spins: true}, false},
+		{"panic: test timed out after 30m0s", played{}, true},
+	} {
+		if got, err := firstOf(tt.out); got != tt.want || (err != nil) != tt.fails {
+			t.Errorf("%q: %+v, %v; want %+v", tt.out, got, err, tt.want)
+		}
 	}
 }
 

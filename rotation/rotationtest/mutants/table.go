@@ -22,11 +22,14 @@ func (r result) tell() string {
 	return r.Name + ": missed by " + r.Test
 }
 
-// missedAt says which world misses the rule.
+// missedAt says which world misses the rule: they are played in the order of
+// their seeds, so that it is also after how many.
 func (r result) missedAt() string {
 	switch {
 	case r.Problem != "":
 		return "no verdict"
+	case r.Spins:
+		return fmt.Sprintf("world %d, which spins", r.Seed)
 	case r.Seed != 0:
 		return fmt.Sprintf("world %d", r.Seed)
 	case r.Worlds != 0:

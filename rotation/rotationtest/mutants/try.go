@@ -24,6 +24,8 @@ type result struct {
 	// many were played.
 	Seed   uint64 `json:"seed,omitempty"`
 	Worlds uint64 `json:"worlds,omitempty"`
+	// Spins: that world had no end.
+	Spins bool `json:"spins,omitempty"`
 	// InWorlds: a world is to miss it. Beyond is why none can.
 	InWorlds bool   `json:"in_worlds"`
 	Beyond   string `json:"beyond,omitempty"`
@@ -146,7 +148,9 @@ func (t *trial) judge(ctx context.Context, m mutant, r *result) error {
 	if r.TestFails, err = made.test(ctx, m.Package, m.Test); err != nil || !worlds {
 		return err
 	}
-	if r.Seed, r.Worlds, err = made.play(ctx, t.opt.worlds); err != nil || r.Seed == 0 {
+	p, err := made.play(ctx, t.opt.worlds)
+	r.Seed, r.Worlds, r.Spins = p.seed, p.worlds, p.spins
+	if err != nil || r.Seed == 0 {
 		return err
 	}
 	holds, err := t.baseline.holds(ctx, r.Seed)

@@ -106,9 +106,10 @@ func (l *life) standStill(d time.Duration) {
 func (w *World) take(a act) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.cause.life.late = a.cause.held
+	by := a.cause.life
+	by.late, by.landing = a.cause.held, a.cause.late
 	err := a.do()
-	a.cause.life.late = false
+	by.late, by.landing = false, false
 	if a.class == commit { // the world outside is as it was
 		a.cause.life.agent.look(a.slot)
 	} else {
@@ -123,7 +124,9 @@ func (w *World) take(a act) error {
 func (w *World) draw(a *agent, do act) (f Fault, r *rand.Rand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.Result.Acts++
+	if w.Result.Acts++; w.Result.Acts > mostActs {
+		w.giveUp("%d acts", mostActs)
+	}
 	if w.calmed {
 		return "", nil
 	}

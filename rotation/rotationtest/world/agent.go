@@ -45,12 +45,18 @@ type life struct {
 	// read each target, proved is when it last proved each token.
 	looked map[string]moment
 	proved map[int64]moment
-	loaded moment // when it last read the declaration
+	loaded moment          // when it last read the declaration
+	unread map[string]bool // its last look at that target failed
+	listed moment          // what its last list of tokens showed; zero when it lagged
+	// unsure are the labels whose post had no answer, or none that says what
+	// became of it.
+	unsure map[string]bool
 	// slots is the declaration of that edition, as this process runs it.
 	slots   []rotation.Declared
 	edition int
-	// late: the process was held up between its last look and this act.
-	late bool
+	// late: the process was held up between its last look and this act;
+	// landing: the act takes place after its caller had given up.
+	late, landing bool
 }
 
 var errCrashed = errors.New("this process has ended")
@@ -112,6 +118,9 @@ func (a *agent) committedAccount(to rotation.Journal, rec rotation.AccountRecord
 	}
 }
 
+// process names the process that runs.
+func (a *agent) process() string { return fmt.Sprintf("%s-%d", a.name, a.runs) }
+
 // start begins a new process on the journal as it is now.
 func (a *agent) start() *life {
 	a.w.mu.Lock()
@@ -120,14 +129,14 @@ func (a *agent) start() *life {
 	if err := a.open(); err != nil {
 		a.w.check.breach("%v", err)
 	}
-	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}}
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{}}
 	l.ahead.Store(int64(a.wrong))
 	var log *slog.Logger
 	if a.w.log != nil {
 		log = slog.New(slog.NewJSONHandler(a.w.log, nil))
 	}
 	l.engine = rotation.New(rotation.Options{Issuer: issuer{l}, Journal: journal{a.journal, l}, Log: log,
-		Process: fmt.Sprintf("%s-%d", a.name, a.runs), InTurn: true, OnEvent: func(e rotation.Event) { a.w.check.event(a, e) }})
+		Process: a.process(), InTurn: true, OnEvent: func(e rotation.Event) { a.w.check.event(l, e) }})
 	a.current = l
 	return l
 }
@@ -159,6 +168,7 @@ func (l *life) run(ctx context.Context) {
 		for _, d := range l.agent.w.engineSlots(l) {
 			slot := d.Policy.Slot
 			if at, known := next[slot]; !known || !at.After(time.Now()) || l.agent.w.wanted(slot) {
+				l.agent.w.passed()
 				outcome, err := l.engine.Pass(ctx, d)
 				if l.dead.Load() || ctx.Err() != nil {
 					return

@@ -73,8 +73,8 @@ type checker struct {
 	hindered   time.Duration
 	lastTick   time.Time
 	graces     []graceChange
-	issues     int
 	wanted     map[string]bool
+	calls      calls
 }
 
 // moment tells what came first, also of what happened at one time.
@@ -110,6 +110,7 @@ func (c *checker) init(w *World) {
 	c.intents, c.adopted, c.redeclared = map[*agent]map[string]bool{}, map[*agent]bool{}, map[string]moment{}
 	c.graces = []graceChange{{grace: schedule.Grace}}
 	c.lastTick = time.Now()
+	c.calls.init()
 }
 
 func (w *World) note(format string, args ...any) {
@@ -126,20 +127,21 @@ func (c *checker) breach(format string, args ...any) {
 func (c *checker) window(name string) { c.w.Result.Windows[name]++ }
 
 // event takes an agent's committed events into the story.
-func (c *checker) event(a *agent, e rotation.Event) {
+func (c *checker) event(by *life, e rotation.Event) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	if e.Act == rotation.ActIssued {
-		c.issues++
+	c.w.note("%s: %s %s %s g%d token %d %s %s", by.agent.name, e.Slot+e.Account, e.Act, e.Reason, e.Generation, e.TokenID, e.Target, e.Detail)
+	if !by.dead.Load() { // else its journal may be another's by now
+		c.told(by.agent, e)
 	}
-	c.w.note("%s: %s %s %s g%d token %d %s %s", a.name, e.Slot+e.Account, e.Act, e.Reason, e.Generation, e.TokenID, e.Target, e.Detail)
 }
 
-func (c *checker) intended(a *agent, label string) {
+func (c *checker) intended(a *agent, intent rotation.Intent) {
 	if c.intents[a] == nil {
 		c.intents[a] = map[string]bool{}
 	}
-	c.intents[a][label] = true
+	c.intents[a][intent.Label] = true
+	c.calls.intended[label{a, intent.Label}] = intent.Process
 }
 
 // sawServed notes what an agent reads at a target.
@@ -298,6 +300,7 @@ func (c *checker) revoking(by *life, victim rotation.Token) {
 	if !c.intents[a][victim.Label] && !c.adopted[a] {
 		c.breach("promise 6: %s revokes %s, which its journal didn't issue", a.name, victim.Label)
 	}
+	c.gate(by, d, victim)
 	now := time.Now()
 	if seen, ok := c.seen[sight{a, victim.ID}]; ok && seen.After(c.forgot) && now.Sub(seen) < c.grace(seen) {
 		c.breach("promise 2: %s is revoked %s after it was seen served", victim.Label, now.Sub(seen))
@@ -379,11 +382,7 @@ func (c *checker) end(first *agent) {
 	}
 	c.tracked(first)
 	c.silent(first)
-	// Each slot rotates every three days for some twenty, by each agent; two
-	// agents with one name answer each rotation with one of their own.
-	if most := 12*len(c.w.slots)*len(c.w.agents) + 3*c.w.number; c.issues > most {
-		c.breach("runaway: %d tokens were issued, %d at most were called for", c.issues, most)
-	}
+	c.runaway()
 }
 
 func (c *checker) settled(d rotation.Declared) {
@@ -398,9 +397,12 @@ func (c *checker) settled(d rotation.Declared) {
 		return
 	}
 	for _, t := range d.Targets {
-		serves, ok := c.w.api.Within(c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path))
+		value := c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path)
+		serves, ok := c.w.api.Within(value)
 		if !ok || serves.ID != ours[0].ID {
 			c.breach("promise 3: %s doesn't serve %s at the end", t.Key(), ours[0].Label)
+		} else if _, err := t.Format.Extract(value); err != nil && !t.Format.Lossy() {
+			c.breach("promise 3: %s serves %s at the end in a shape that isn't declared", t.Key(), ours[0].Label)
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	CutShort     Fault = "list cut"
 	PagedTwice   Fault = "list pages twice"
 	NotValidYet  Fault = "token not valid at once"
+	NeverValid   Fault = "token never valid"
 	Refused      Fault = "order refused"
 	CommitFails  Fault = "commit fails"
 	CommitUnsure Fault = "commit done, reported as failed"
@@ -44,6 +45,7 @@ const (
 	TokenRestored    Fault = "token restored by hand"
 	TokenDeleted     Fault = "token deleted by hand"
 	AccountOff       Fault = "account deactivated by hand"
+	AccountDeleted   Fault = "account deleted by hand"
 	ValueDeleted     Fault = "value deleted by hand"
 	ValueForeign     Fault = "foreign value written"
 	ValueOther       Fault = "another token of the account written"
@@ -75,7 +77,7 @@ type weighted struct {
 // byHand are the kinds that a world schedules.
 var byHand = []weighted{
 	{APIOutage, 6}, {StoreOutage, 8}, {StoreDenied, 4}, {StoreEmptied, 7}, {DiskFull, 3}, {AgentDown, 3}, {ClockWrong, 4}, {ClockSteps, 4},
-	{TokenRevoked, 6}, {TokenRestored, 4}, {TokenDeleted, 3}, {AccountOff, 3},
+	{TokenRevoked, 6}, {TokenRestored, 4}, {TokenDeleted, 3}, {AccountOff, 3}, {AccountDeleted, 3},
 	{ValueDeleted, 6}, {ValueForeign, 5}, {ValueOther, 4}, {ValueSlipped, 3}, {ValueRolledBack, 6},
 	{JournalLost, 4}, {JournalOld, 4}, {SecondAgent, 3},
 	{TargetLeaves, 6}, {TargetComes, 7}, {TargetMoves, 3}, {FormatChanges, 3}, {GraceShrinks, 3}, {LifetimeShrinks, 3},
@@ -110,7 +112,7 @@ var ofAct = map[class][]weighted{
 	apiLook: with(weighted{LostBefore, 3}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	apiList: with(weighted{LostBefore, 3}, weighted{Throttled, 2}, weighted{Slow, 2}, weighted{Lagging, 6}, weighted{CutShort, 3}, weighted{PagedTwice, 2}),
 	apiMint: with(weighted{LostBefore, 4}, weighted{LostAfter, 8}, weighted{Twice, 5}, weighted{Throttled, 2}, weighted{Slow, 2},
-		weighted{LandsLate, 4}, weighted{NotValidYet, 6}, weighted{Refused, 2}),
+		weighted{LandsLate, 4}, weighted{NotValidYet, 6}, weighted{NeverValid, 3}, weighted{Refused, 2}),
 	apiMake: with(weighted{LostBefore, 4}, weighted{LostAfter, 8}, weighted{Twice, 5}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	apiDeed: with(weighted{LostBefore, 4}, weighted{LostAfter, 6}, weighted{Twice, 3}, weighted{Throttled, 2}, weighted{Slow, 2}),
 	get:     with(weighted{LostBefore, 4}, weighted{Throttled, 2}, weighted{Slow, 2}),

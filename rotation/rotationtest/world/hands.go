@@ -107,7 +107,7 @@ func (w *World) able(f Fault, d rotation.Declared, i int) bool {
 	case ValueDeleted, ValueSlipped, ValueRolledBack:
 		t := d.Targets[i]
 		return !w.shop(t.Ref.Backend).store.Peek(t.Ref.Path).IsZero()
-	case ValueOther, AccountOff:
+	case ValueOther, AccountOff, AccountDeleted:
 		return w.account()
 	case StoreEmptied:
 		return slices.ContainsFunc(w.shops, func(s *shop) bool { return s.kind.Volatile })
@@ -142,11 +142,12 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 		w.kill(first)
 	case ClockSteps:
 		if first.current != nil { // a step back goes unnoticed: time is carried on by the clock that is ahead
-			first.current.ahead.Add(int64(spell(r, 2*rotation.Day)))
+			first.current.ahead.Add(int64(spell(r, 6*rotation.Day)))
 		}
 	case JournalLost, JournalOld, SecondAgent:
 		w.onJournal(f, first)
 	case OperatorRotates:
+		w.check.calls.asked[d.Policy.Slot]++
 		w.request(first, d.Policy.Slot, rotation.RequestRotate)
 	case OperatorResumes:
 		w.request(first, d.Policy.Slot, rotation.RequestResume)
@@ -157,7 +158,10 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 		w.redeclare(f, d.Policy.Slot, i)
 		w.check.redeclared[d.Policy.Slot] = w.moment()
 	case AccountOff:
-		w.accountOff(spell(r, 2*rotation.Day))
+		w.accountAway(func(a *rotation.Account) { a.Deactivated = true }, spell(r, 2*rotation.Day))
+	case AccountDeleted:
+		w.check.calls.accountGone = w.moment()
+		w.accountAway(func(a *rotation.Account) { a.Deleted = true }, spell(r, 2*rotation.Day))
 	case LastUsedLate:
 		w.api.SetUseEvery(spell(r, 2*rotation.Day))
 	case NamesReserved:
@@ -229,6 +233,7 @@ func (w *World) replace(a *agent, disk Disk) error {
 		return err
 	}
 	w.check.forgot = time.Now()
+	w.check.calls.forget(a)
 	labels := map[string]bool{}
 	for rec, err := range a.journal.Slots(context.Background()) {
 		if err != nil {
@@ -246,6 +251,9 @@ func (w *World) replace(a *agent, disk Disk) error {
 }
 
 func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
+	if kind != rotation.RequestRotate {
+		w.check.calls.resumed = w.moment()
+	}
 	_, err := a.journal.AddRequest(context.Background(), rotation.Request{Kind: kind, Slot: slot, Actor: "operator"})
 	if err != nil {
 		w.check.breach("a request was not taken: %v", err)
@@ -256,19 +264,36 @@ func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
 	w.check.wanted[slot] = true
 }
 
-// accountOff deactivates the account, and activates it again after a while.
-func (w *World) accountOff(d time.Duration) {
-	set := func(off bool) {
-		w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated = off })
-	}
-	set(true)
+// accountAway takes the account out of use, and puts it back after a while.
+func (w *World) accountAway(take func(*rotation.Account), d time.Duration) {
+	w.changeAccount(take)
 	w.hinder(d)
 	w.killed(w.current())
 	w.spawn(func(ctx context.Context) {
 		sleep(ctx, d)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		set(false)
+		w.accountBack()
+	})
+}
+
+// accountBack puts the account back that was deleted or deactivated. One that
+// was made in its place stays.
+func (w *World) accountBack() {
+	w.changeAccount(func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })
+}
+
+// changeAccount changes the account in use; the last one that was, if none is.
+func (w *World) changeAccount(change func(*rotation.Account)) {
+	list, _ := w.api.Accounts(context.Background())
+	var last int64
+	for _, a := range list {
+		last = a.UserID
+	}
+	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) {
+		if a.UserID == last {
+			change(a)
+		}
 	})
 }
 
@@ -298,11 +323,13 @@ func (w *World) onToken(f Fault, d rotation.Declared, r *rand.Rand) {
 		w.killed([]rotation.Token{t})
 		_ = w.api.Revoke(context.Background(), t.ID)
 	case TokenRestored:
+		w.check.calls.restored[t.ID] = w.moment()
 		_ = w.api.Restore(context.Background(), t.ID)
 	case TokenDeleted:
 		w.killed([]rotation.Token{t})
 		w.api.DeleteToken(t.ID)
 	case ConsumerHoldsOld:
+		w.check.calls.used[ours[0].ID] = w.moment()
 		w.api.ChangeToken(ours[0].ID, func(t *rotation.Token) { t.LastUsed = time.Now() })
 	}
 }

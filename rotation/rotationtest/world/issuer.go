@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/handover-agent/handover/backends/secret"
@@ -62,7 +63,11 @@ func (i issuer) Accounts(ctx context.Context) (list []rotation.Account, err erro
 
 // CreateAccount makes an account.
 func (i issuer) CreateAccount(ctx context.Context, spec rotation.AccountSpec) (made rotation.Account, err error) {
-	_, err = i.call(ctx, apiMake, "create account", func() error { made, err = i.api().CreateAccount(ctx, spec); return err })
+	_, err = i.call(ctx, apiMake, "create account", func() error {
+		i.w().check.made(i.life)
+		made, err = i.api().CreateAccount(ctx, spec)
+		return err
+	})
 	return made, err
 }
 
@@ -74,7 +79,11 @@ func (i issuer) UpdateAccount(ctx context.Context, id int64, spec rotation.Accou
 
 // Tokens lists all tokens, or an older list, or one with doubles.
 func (i issuer) Tokens(ctx context.Context) (list []rotation.Token, err error) {
-	fault, err := i.call(ctx, apiList, "list tokens", func() error { list, err = i.api().Tokens(ctx); return err })
+	fault, err := i.call(ctx, apiList, "list tokens", func() error {
+		list, err = i.api().Tokens(ctx)
+		i.listed = i.w().moment()
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,6 +92,9 @@ func (i issuer) Tokens(ctx context.Context) (list []rotation.Token, err error) {
 	case fault == PagedTwice:
 		return append(list, list...), nil
 	case fault == Lagging:
+		i.w().mu.Lock()
+		i.listed = moment{}
+		i.w().mu.Unlock()
 		return i.w().older(i.w().dice.next("lag").Int64N(int64(6 * time.Hour))), nil
 	}
 	return list, nil
@@ -108,15 +120,27 @@ func (i issuer) Issue(ctx context.Context, order rotation.Order) (issued rotatio
 		made, err := i.api().Issue(ctx, order)
 		if err == nil {
 			issued = made
+			if d, ours := w.check.owner(order.Label); ours {
+				w.check.minted(i.life, d, made, order.Label)
+			}
 		}
 		return err
 	})
-	if fault == NotValidYet && err == nil {
+	if err == nil && (fault == NotValidYet || fault == NeverValid) {
+		valid := between(w.dice.next("not yet"), time.Second, 10*time.Minute)
+		if fault == NeverValid {
+			valid = 365 * rotation.Day
+		}
 		w.mu.Lock()
-		w.notYet[issued.ID] = time.Now().Add(between(w.dice.next("not yet"), time.Second, 10*time.Minute))
+		w.notYet[issued.ID] = time.Now().Add(valid)
 		w.mu.Unlock()
 	}
 	if err != nil {
+		if errors.Is(err, rotation.ErrUnknownOutcome) {
+			w.mu.Lock()
+			i.unsure[order.Label] = true
+			w.mu.Unlock()
+		}
 		return rotation.Issued{}, err
 	}
 	return issued, nil
@@ -143,10 +167,14 @@ func (i issuer) Prove(ctx context.Context, value secret.Value) (id rotation.Iden
 // Revoke kills a token.
 func (i issuer) Revoke(ctx context.Context, id int64) error {
 	_, err := i.callFor(ctx, apiDeed, "revoke", i.w().slotWith(id), func() error {
+		i.w().check.decided(i.life, id, rotation.Revoking)
 		for _, t := range i.w().current() {
 			if t.ID == id && i.w().check.works(t) {
 				i.w().check.revoking(i.life, t)
 			}
+		}
+		if m := i.w().check.calls.tokens[id]; m != nil && m.revoked.tick == 0 {
+			m.revoked = i.w().moment()
 		}
 		return i.api().Revoke(ctx, id)
 	})
@@ -163,6 +191,8 @@ func (i issuer) Restore(ctx context.Context, id int64) error {
 func (i issuer) Delete(ctx context.Context, id int64) error {
 	_, err := i.callFor(ctx, apiDeed, "delete", i.w().slotWith(id), func() error {
 		i.w().check.deleting(id)
+		i.w().check.decided(i.life, id, rotation.Deleting)
+		i.w().check.observed(i.life, id)
 		return i.api().Delete(ctx, id)
 	})
 	return err

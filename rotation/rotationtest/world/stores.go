@@ -38,7 +38,7 @@ func (j journal) Commit(ctx context.Context, rec rotation.Record, e rotation.Eve
 			j.life.agent.committed(j.Journal, stored)
 		}
 		if err == nil && rec.Intent != nil {
-			j.life.agent.w.check.intended(j.life.agent, rec.Intent.Label)
+			j.life.agent.w.check.intended(j.life.agent, *rec.Intent)
 		}
 		return err
 	})
@@ -68,8 +68,8 @@ func (j journal) CloseRequest(ctx context.Context, id int64, outcome string) err
 	return j.commit(ctx, "close request", "", func() error { return j.Journal.CloseRequest(ctx, id, outcome) })
 }
 
-// store is a store as one process reaches it. Checks and descriptions aren't
-// used: a Target works without.
+// store is a store as one process reaches it. It can do what the store behind
+// it can (backends.As asks both).
 type store struct {
 	life *life
 	shop *shop
@@ -77,17 +77,13 @@ type store struct {
 	next backends.Backend
 }
 
-// staging is a store with stages.
-type staging struct{ store }
-
 // access is a shop as the process reaches it, for one slot.
 func (l *life) access(s *shop, slot string) backends.Backend {
-	plain := store{life: l, shop: s, slot: slot, next: s.store.Backend()}
-	if s.kind.Staging {
-		return staging{plain}
-	}
-	return plain
+	return store{life: l, shop: s, slot: slot, next: s.store.Backend()}
 }
+
+// Unwrap is what capabilities are found through.
+func (s store) Unwrap() backends.Backend { return s.next }
 
 // perform does one act on the store. serves: it can change what is read there.
 func (s store) perform(ctx context.Context, class class, op string, ref backends.Ref, serves bool, do func() error) error {
@@ -110,7 +106,7 @@ func (s store) perform(ctx context.Context, class class, op string, ref backends
 	switch {
 	case down:
 		return fails(unreached, 0)
-	case denied && class == put:
+	case denied && (class == put || op == "check"):
 		return fails(refused, 0)
 	}
 	place := ref.String()
@@ -129,13 +125,22 @@ func (s store) write(ctx context.Context, op string, ref backends.Ref, serves bo
 		if s.life.agent.w.lying {
 			return nil
 		}
-		return do(context.WithoutCancel(ctx))
+		before := s.shop.store.Peek(ref.Path)
+		err := do(context.WithoutCancel(ctx))
+		if err == nil && serves && (op != "stage" || before.IsZero()) {
+			s.life.agent.w.check.wrote(s, ref, before)
+		}
+		return err
 	})
 }
 
 // Put writes.
 func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (v backends.Version, err error) {
-	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error { v, err = s.next.Put(ctx, ref, item, prev); return err })
+	err = s.write(ctx, "put", ref, true, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = s.next.Put(ctx, ref, item, prev)
+		return err
+	})
 	return v, err
 }
 
@@ -143,16 +148,27 @@ func (s store) Put(ctx context.Context, ref backends.Ref, item backends.Item, pr
 func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, v backends.Version, err error) {
 	err = s.perform(ctx, get, "get", ref, false, func() error {
 		item, v, err = s.next.Get(ctx, ref, at)
-		if at == backends.Current {
-			s.life.looked[ref.String()] = s.life.agent.w.moment()
-			s.life.agent.w.check.sawServed(s.life.agent, ref)
+		if at == backends.Current && (err == nil || errors.Is(err, backends.ErrNotFound)) {
+			s.looked(ref)
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, backends.ErrNotFound) {
+	failed := err != nil && !errors.Is(err, backends.ErrNotFound)
+	if at == backends.Current {
+		s.life.agent.w.mu.Lock()
+		s.life.unread[ref.String()] = failed
+		s.life.agent.w.mu.Unlock()
+	}
+	if failed {
 		return backends.Item{}, "", err
 	}
 	return item, v, err
+}
+
+// looked notes what the process has seen there. The world is locked.
+func (s store) looked(ref backends.Ref) {
+	s.life.looked[ref.String()] = s.life.agent.w.moment()
+	s.life.agent.w.check.sawServed(s.life.agent, ref)
 }
 
 // Properties are the store's.
@@ -161,19 +177,38 @@ func (s store) Properties() backends.Properties { return s.next.Properties() }
 // Close has nothing to end.
 func (s store) Close() error { return nil }
 
-// stager is what a store with stages can do beside.
-func (s staging) stager() backends.Stager {
-	stager, _ := backends.As[backends.Stager](s.next)
-	return stager
+// Describe tells what stands there without the value.
+func (s store) Describe(ctx context.Context, ref backends.Ref) (meta backends.Meta, v backends.Version, err error) {
+	describer, _ := backends.As[backends.Describer](s.next)
+	err = s.perform(ctx, get, "describe", ref, false, func() error {
+		if meta, v, err = describer.Describe(ctx, ref); err == nil || errors.Is(err, backends.ErrNotFound) {
+			s.looked(ref)
+		}
+		return err
+	})
+	return meta, v, err
 }
 
-// PutPending writes beside the current value.
-func (s staging) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
-	err = s.write(ctx, "stage", ref, false, func(ctx context.Context) error { v, err = s.stager().PutPending(ctx, ref, item); return err })
+// Check asks beforehand.
+func (s store) Check(ctx context.Context, ref backends.Ref) error {
+	checker, _ := backends.As[backends.Checker](s.next)
+	return s.perform(ctx, get, "check", ref, false, func() error { return checker.Check(ctx, ref) })
+}
+
+// PutPending writes beside the current value. Where there is none, some stores
+// make it current.
+func (s store) PutPending(ctx context.Context, ref backends.Ref, item backends.Item) (v backends.Version, err error) {
+	stager, _ := backends.As[backends.Stager](s.next)
+	err = s.write(ctx, "stage", ref, s.shop.kind.FirstIsCurrent, func(ctx context.Context) error {
+		s.life.agent.w.check.sent(s.life, s.slot, ref, item.Payload)
+		v, err = stager.PutPending(ctx, ref, item)
+		return err
+	})
 	return v, err
 }
 
 // Promote makes a pending version current.
-func (s staging) Promote(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
-	return s.write(ctx, "promote", ref, true, func(ctx context.Context) error { return s.stager().Promote(ctx, ref, pending, prev) })
+func (s store) Promote(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
+	stager, _ := backends.As[backends.Stager](s.next)
+	return s.write(ctx, "promote", ref, true, func(ctx context.Context) error { return stager.Promote(ctx, ref, pending, prev) })
 }

@@ -7,6 +7,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +61,7 @@ type World struct {
 	acting   sync.WaitGroup // agents, and writes that land late
 	still    chan struct{}  // closed when nothing stands still any longer
 	spawn    func(func(context.Context))
+	stop     func()   // ends the world at once
 	lying    bool     // stores show what isn't there
 	operated bool     // there is an operator
 	log      *written // nil: nothing is logged
@@ -69,6 +71,7 @@ type World struct {
 	edition int    // of slots
 	hands   []hand // held out, and not struck yet
 	calmed  bool
+	gaveUp  bool // it was stopped before its end
 	acts    [classes]map[rotation.SlotState]int
 	agents  []*agent
 	lists   []pastList
@@ -147,6 +150,17 @@ const path = "connections/qualytics"
 // volatile is a store that a restart of its machine empties.
 var volatile = mem.Options{Metadata: true, Checking: true, Volatile: true}
 
+// kinds are the stores of every driver, as they describe themselves, and one
+// more that forgets.
+func kinds() []mem.Options {
+	var all []mem.Options
+	like := mem.Like()
+	for _, driver := range slices.Sorted(maps.Keys(like)) {
+		all = append(all, like[driver])
+	}
+	return append(all, volatile)
+}
+
 // New builds the world of a seed, in the bubble in which it will run.
 func New(seed uint64, o Options) (*World, error) {
 	w := &World{Seed: seed, only: o.Only, dice: newDice(seed), api: rotationtest.NewAPI(), began: time.Now(),
@@ -165,7 +179,7 @@ func New(seed uint64, o Options) (*World, error) {
 	r := w.dice.next("stores")
 	w.operated = r.IntN(2) == 0
 	block := r.IntN(4) == 0
-	kinds := []mem.Options{mem.LikeVault(), mem.LikeAWS(), mem.LikeAzure(), mem.LikeFile(), volatile}
+	kinds := kinds()
 	formats := []string{"json", "token", "bearer", "dotenv", "airflow-connection", "template"}
 	for i := range 1 + r.IntN(3) {
 		spec := payload.Spec{Format: formats[r.IntN(len(formats))]}
@@ -225,7 +239,7 @@ func (w *World) Sabotage() { w.lying = true }
 // Run plays the world to its end. It must be called in the bubble in which the
 // world was made.
 func (w *World) Run(ctx context.Context) {
-	ctx, stop := context.WithCancel(ctx)
+	ctx, w.stop = context.WithCancel(ctx)
 	first := w.agents[0]
 	w.spawn = func(f func(context.Context)) { w.acting.Go(func() { f(ctx) }) }
 	w.spawn(func(ctx context.Context) {
@@ -234,13 +248,41 @@ func (w *World) Run(ctx context.Context) {
 	})
 	w.storm(ctx)
 	w.settle(ctx, first)
-	stop()
+	w.stop()
 	w.acting.Wait()
-	w.check.end(first)
+	if !w.gaveUp {
+		w.check.end(first)
+	}
 	w.expose()
 	w.Result.Broken = w.check.broken
 	w.Result.Checks = w.check.count
 	w.Result.Story = w.check.story
+}
+
+// What the acts of all agents of a world may come to, and their passes: several
+// times what the busiest of many thousand worlds took.
+const (
+	mostActs   = 10_000
+	mostPasses = 10_000
+)
+
+// giveUp stops a world that would go on and on: it is broken. The world is
+// locked.
+func (w *World) giveUp(format string, args ...any) {
+	if !w.gaveUp {
+		w.gaveUp = true
+		w.check.breach("runaway: more than "+format, args...)
+		w.stop()
+	}
+}
+
+// passed counts a pass.
+func (w *World) passed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.check.calls.passes++; w.check.calls.passes > mostPasses {
+		w.giveUp("%d passes", mostPasses)
+	}
 }
 
 // settle ends all trouble, waits, and then until the slots are quiet.
@@ -254,6 +296,9 @@ func (w *World) settle(ctx context.Context, first *agent) {
 	w.mu.Unlock()
 	sleep(ctx, calm*4/5)
 	for range 10 * 24 {
+		if ctx.Err() != nil {
+			return
+		}
 		w.mu.Lock()
 		quiet := w.check.quiet()
 		w.mu.Unlock()
@@ -270,7 +315,7 @@ func (w *World) calmDown(first *agent) {
 	w.troubled = time.Now()
 	close(w.still)
 	w.outage = time.Time{}
-	w.api.SetAccount(rotation.AccountID(accountName), func(a *rotation.Account) { a.Deactivated, a.Deleted = false, false })
+	w.accountBack()
 	for _, s := range w.shops {
 		s.down, s.denied = time.Time{}, time.Time{}
 	}

@@ -63,8 +63,18 @@ func (n *numbers) Set(text string) error {
 // log: the rest are in memory.
 const onDisk = 100
 
+// longest is what a world may take in real time: some hundred times what one
+// takes on a busy machine. A world stops itself after so many acts and passes;
+// this is for what goes round without either.
+const longest = 2 * time.Minute
+
 // play plays one world in a bubble of its own.
 func play(t *testing.T, seed uint64, o world.Options) (result world.Result) {
+	watch := time.AfterFunc(longest, func() {
+		fmt.Printf("first broken world: seed %d after %d worlds: it spins, and had no end after %s\n", seed, seed, longest)
+		os.Exit(1)
+	})
+	defer watch.Stop()
 	synctest.Test(t, func(t *testing.T) {
 		if seed%onDisk == 0 {
 			o.Disk, o.Logged = newFile(t), true
@@ -185,6 +195,22 @@ func TestAWorldOnDiskIsTheSame(t *testing.T) {
 	if inMemory := play(t, s, world.Options{}); !slices.Equal(onFile.Story, inMemory.Story) {
 		t.Errorf("on disk:\n%s\n\nin memory:\n%s", strings.Join(onFile.Story, "\n"), strings.Join(inMemory.Story, "\n"))
 	}
+}
+
+// A world that would go on and on is stopped, and is broken.
+func TestARunawayIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, err := world.New(1, world.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const done = 1 << 20
+		w.Result.Acts = done
+		w.Run(t.Context())
+		if r := w.Result; len(r.Broken) != 1 || !strings.HasPrefix(r.Broken[0], "runaway: ") || r.Acts > done+10 {
+			t.Errorf("%d more acts, %q", r.Acts-done, r.Broken)
+		}
+	})
 }
 
 // The verdict can fail: stores that take nothing are found out.
