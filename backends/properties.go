@@ -18,6 +18,9 @@ type Properties struct {
 	// Volatile: what is stored ends with a restart of the machine or the
 	// process.
 	Volatile bool
+	// RemoveRevoked: an old version is taken out of reach (Remover) as soon as
+	// its token is revoked. Other stores keep theirs, until an emergency.
+	RemoveRevoked bool
 	// FirstIsCurrent: a Stager makes the first value of a place current at
 	// once.
 	FirstIsCurrent bool
