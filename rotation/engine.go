@@ -128,6 +128,15 @@ func (e *Engine) fetchAccounts(ctx context.Context) (map[string]*Account, error)
 	return byID, err
 }
 
+// Listed returns the account's tokens by the last list that was asked for; nil
+// when there is none. The caller must not change them.
+func (e *Engine) Listed(accountID string) []Token {
+	if list := e.tokens.cached(time.Time{}, 0); list != nil {
+		return list.byKey[accountID]
+	}
+	return nil
+}
+
 // Held says until when calls to the API wait, and why; a zero Until is now.
 func (e *Engine) Held() Held {
 	e.mu.Lock()
