@@ -19,6 +19,9 @@ type Properties struct {
 	// Volatile: what is stored ends with a restart of the machine or the
 	// process.
 	Volatile bool
+	// RemoveRevoked: an old version is taken out of reach (Remover) as soon as
+	// its token is revoked. Other stores keep theirs, until an emergency.
+	RemoveRevoked bool
 	// Local: the store is a part of this machine. None of its answers gets lost,
 	// it asks nobody to wait, and nobody else keeps metadata there.
 	Local bool

@@ -99,3 +99,9 @@ func (w *work) lateLook() bool {
 	delete(w.acting.running, <-w.acting.ended)
 	return true
 }
+
+// endLooks waits for all of them.
+func (w *work) endLooks() {
+	for w.lateLook() {
+	}
+}

@@ -22,6 +22,7 @@ type Options struct {
 	Versions       bool `yaml:"versions" doc:"the replaced value stays readable as the previous one" default:"false"`
 	Metadata       bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
 	Volatile       bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
+	RemoveRevoked  bool `yaml:"remove_revoked" doc:"an old version is taken out of reach once its token is revoked" default:"false"`
 	Local          bool `yaml:"local" doc:"the store says of itself that it is a part of this machine" default:"false"`
 	Staging        bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
 	FirstIsCurrent bool `yaml:"first_is_current" doc:"where nothing stands yet, what is staged is current at once" default:"false"`
@@ -57,7 +58,7 @@ func LikeAWS() Options {
 
 // LikeAzure plays Azure Key Vault: versions and tags, no compare-and-set, 25 KB.
 func LikeAzure() Options {
-	return Options{Versions: true, Metadata: true, Checking: true, MaxPayload: 25_000, MaxMeta: 256}
+	return Options{Versions: true, Metadata: true, RemoveRevoked: true, Checking: true, MaxPayload: 25_000, MaxMeta: 256}
 }
 
 // LikeFile plays package file with single files.
@@ -83,6 +84,7 @@ func properties(o Options) backends.Properties {
 		Versions:       o.Versions,
 		Metadata:       o.Metadata,
 		Volatile:       o.Volatile,
+		RemoveRevoked:  o.RemoveRevoked,
 		Local:          o.Local,
 		FirstIsCurrent: o.FirstIsCurrent,
 		MaxPayload:     o.MaxPayload,

@@ -148,7 +148,7 @@ func (s *scene) arm() {
 	s.t.Helper()
 	f := s.fault
 	if f.at == first {
-		s.spring(200) // of an answer that nobody has measured: in its head
+		s.spring(40) // the least that any answer has, and more
 	}
 	switch {
 	case f.ends == deadline && f.at == first:
