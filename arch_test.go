@@ -83,7 +83,7 @@ const (
 // layers is the drawing of design.md, "Packages". A package that isn't here is
 // refused until somebody has thought about its place.
 var layers = []layer{
-	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/pace", "agent/plan", "agent/report",
+	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/follow", "agent/pace", "agent/plan", "agent/report",
 		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
 	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web",
@@ -94,6 +94,9 @@ var layers = []layer{
 	{"agent/control", []string{"agent/report", "rotation"}, partWhy},
 	{"agent/doctor", []string{"backends", "rotation"}, partWhy},
 	{"agent/filewatch", nil, "it watches any file"},
+	{"agent/follow", []string{"agent/config", "agent/hooks", "agent/metrics", "agent/web", "backends", "backends/secret"},
+		"a follower is a process of its own: it has no journal, no client of Qualytics, and decides nothing of a token's life"},
+	{"agent/hooks", []string{"backends/secret"}, "a hook is told of a change, and knows nothing of who changed what"},
 	{"agent/metrics", []string{"agent/report", "rotation"}, partWhy},
 	{"agent/pace", nil, "a clock knows nothing of what it times"},
 	{"agent/plan", []string{"backends", "backends/secret", "rotation"}, partWhy},
@@ -169,8 +172,9 @@ var bans = []ban{
 	{[]string{"backends/awssecrets", "backends/azurekeyvault", "backends/file", "backends/mem", "backends/vault", "backends/payload"},
 		[]string{"rotation", "agent/…", "qualytics"},
 		"what is plugged in doesn't know what it is plugged into"},
-	{[]string{"agent/config", "agent/control", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
+	{[]string{"agent/config", "agent/control", "agent/follow", "agent/hooks", "agent/metrics", "agent/pace", "agent/plan", "agent/report", "agent/web"},
 		[]string{"agent"}, "imports never run upward"},
+	{[]string{"agent/follow"}, []string{"qualytics", "rotation/journal"}, "a follower can issue nothing and revoke nothing"},
 	{[]string{"cmd/handover"},
 		[]string{"testing", "examples/driver", "backends/azurekeyvault/vaulttest", "backends/faulty", "backends/mem", "backends/backendtest", "backends/backendtest/wiretest",
 			"rotation/rotationtest", "rotation/rotationtest/…", "internal/e2e", "internal/outside", "internal/realtest", "internal/toxic"},
@@ -264,6 +268,7 @@ func TestBrokenImports(t *testing.T) {
 		{rule: "bans", from: "agent/config", imports: "github.com/hashicorp/vault/api", want: "agent/config needs github.com/hashicorp/vault/api"},
 		{rule: "bans", from: "backends/vault", imports: "rotation", want: "backends/vault needs rotation: what is plugged in"},
 		{rule: "bans", from: "backends/vault", imports: "agent/pace", want: "backends/vault needs agent/pace: what is plugged in"},
+		{rule: "bans", from: "agent/follow", imports: "qualytics", want: "agent/follow needs qualytics: a follower can issue nothing"},
 		{rule: "bans", from: "agent/report", imports: "agent", want: "agent/report needs agent: imports never"},
 		{rule: "bans", from: "cmd/handover", imports: "testing", want: "cmd/handover needs testing: the program"},
 		{rule: "bans", from: "qualytics", imports: "gopkg.in/yaml.v3", want: "qualytics needs gopkg.in/yaml.v3: YAML"},

@@ -39,7 +39,7 @@ var homes = []home{
 	{"github.com/coreos/go-systemd/v22", []string{"agent/systemd"}, nowhere},
 	{"github.com/elastic/go-seccomp-bpf", []string{"internal/confined"}, nowhere},
 	{"github.com/fsnotify/fsnotify", []string{"agent/filewatch"}, nowhere},
-	{"github.com/golang-jwt/jwt/v5", []string{"qualytics", "qualytics/sim", "rotation", "rotation/rotationtest"}, nil},
+	{"github.com/golang-jwt/jwt/v5", []string{"agent/follow", "qualytics", "qualytics/sim", "rotation", "rotation/rotationtest"}, nil},
 	{"github.com/google/go-cmp", []string{"backends/backendtest", "rotation/rotationtest"}, nil},
 	{"github.com/google/renameio/v2", []string{"cmd/handover", "qualytics/sim"}, nowhere},
 	{"github.com/hashicorp/vault/api", []string{"backends/vault"}, []string{"backends/vault"}},

@@ -4,23 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
-	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/agent/web"
-)
-
-const (
-	headerTimeout = 5 * time.Second
-	writeTimeout  = time.Minute
-	stopTimeout   = 5 * time.Second
 )
 
 // Run is the agent's life: it serves health, metrics, page and control socket,
@@ -41,7 +32,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent started", "agent", d.agent.ID, "version", a.opt.Version, "slots", len(a.current().slots),
 		"listen", listener.Addr().String(), "socket", d.agent.Socket, "journal", d.state.SQLite)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.serve(ctx, listener, web.Handler(a, a.metrics.Handler())) })
+	group.Go(func() error { return web.Serve(ctx, listener, web.Handler(a, a.metrics.Handler()), a.log) })
 	group.Go(func() error { return socket.Serve(ctx) })
 	group.Go(func() error { a.watchCredential(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx) })
@@ -58,24 +49,6 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) Address() string {
 	address, _ := a.address.Load().(string)
 	return address
-}
-
-// serve answers at the listener until ctx is done.
-func (a *Agent) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: writeTimeout,
-		WriteTimeout: writeTimeout, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		stopped <- errors.Join(server.Shutdown(end), server.Close())
-	})
-	err := server.Serve(listener)
-	if stop() { // ctx isn't done: the server ended by itself
-		return fmt.Errorf("serve health, metrics and page: %w", err)
-	}
-	return <-stopped
 }
 
 // Alive says why the process has to be started anew; nil when it needn't.

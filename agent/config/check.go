@@ -61,13 +61,7 @@ func (c *checker) check(file *fileKeys) *Declaration {
 		Qualytics: c.qualytics(file.Qualytics),
 	}
 	c.instanceURL = d.Qualytics.URL
-	for _, name := range slices.Sorted(maps.Keys(file.Backends)) {
-		if b := file.Backends[name]; b.ok {
-			d.Backends = append(d.Backends, Backend{
-				Name: name, Driver: b.driver, Options: b.options, Properties: b.driver.Properties(b.options),
-			})
-		}
-	}
+	d.Backends = declaredBackends(file.Backends)
 	c.rotationRanges("defaults.rotation", file.Defaults.Rotation)
 	for name, environment := range file.Environments {
 		c.rotationRanges("environments."+name+".rotation", environment.Rotation)
@@ -81,16 +75,33 @@ func (c *checker) check(file *fileKeys) *Declaration {
 	return d
 }
 
-func (c *checker) agent(keys agentKeys) Agent {
-	if !c.bad["agent.listen"] && keys.Listen != "" {
-		_, port, err := net.SplitHostPort(keys.Listen)
-		if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
-			c.wrong("agent.listen", "%q is not an address to listen on; write host:port, such as 127.0.0.1:9632", keys.Listen)
+// declaredBackends are those without a mistake, in the order of their names.
+func declaredBackends(keys map[string]backendKeys) []Backend {
+	var all []Backend
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		if b := keys[name]; b.ok {
+			all = append(all, Backend{Name: name, Driver: b.driver, Options: b.options, Properties: b.driver.Properties(b.options)})
 		}
 	}
+	return all
+}
+
+func (c *checker) agent(keys agentKeys) Agent {
+	c.listen("agent.listen", keys.Listen)
 	c.atLeast("agent.drift_check", keys.DriftCheck, time.Second)
 	c.atLeast("agent.sweep", keys.Sweep, time.Second)
 	return Agent(keys)
+}
+
+// listen checks an address to listen on.
+func (c *checker) listen(path, address string) {
+	if c.bad[path] || address == "" {
+		return
+	}
+	_, port, err := net.SplitHostPort(address)
+	if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
+		c.wrong(path, "%q is not an address to listen on; write host:port, such as 127.0.0.1:9632", address)
+	}
 }
 
 // atLeast checks one of the agent's own durations.
@@ -102,7 +113,7 @@ func (c *checker) atLeast(path string, d, least time.Duration) {
 
 func (c *checker) qualytics(keys qualyticsKeys) Qualytics {
 	q := Qualytics{
-		URL:        c.instance(keys.URL),
+		URL:        c.instance("qualytics.url", keys.URL),
 		Credential: keys.Credential,
 		CAFile:     keys.CAFile,
 		Rate:       keys.Rate,
@@ -120,8 +131,7 @@ func (c *checker) qualytics(keys qualyticsKeys) Qualytics {
 
 // instance brings the instance's URL into its one form. Consumers get it as
 // it is here, so a path other than /api is an error.
-func (c *checker) instance(text string) string {
-	const path = "qualytics.url"
+func (c *checker) instance(path, text string) string {
 	if text == "" {
 		return ""
 	}

@@ -28,6 +28,8 @@ type decoder struct {
 	// that came about.
 	bad    map[string]bool
 	faults int
+	// follower: the file declares a follower, not an agent.
+	follower bool
 	// leaked: the text holds what looks like a secret, which is reported.
 	leaked bool
 	// fields are those of the types met so far.
@@ -99,6 +101,12 @@ func (d *decoder) value(n *yaml.Node, path string, out reflect.Value, f field) {
 		d.backend(n, path, out.Addr().Interface().(*backendKeys))
 	case t == targetType:
 		d.target(n, path, out.Addr().Interface().(*targetKeys))
+	case t == fromType:
+		from := out.Addr().Interface().(*fromKeys)
+		from.options, from.ok = d.place(n, path, out, reflect.ValueOf(&from.spec).Elem())
+	case t == toType:
+		to := out.Addr().Interface().(*toKeys)
+		to.options, to.ok = d.place(n, path, out, reflect.ValueOf(&to.spec).Elem())
 	case t == spanType, t == durationType:
 		d.scalar(n, path, out, f)
 	case t.Kind() == reflect.Pointer:
@@ -226,9 +234,18 @@ var later = map[string]string{
 	"qualytics.credential.path":    "a credential from a backend is not supported in this version; use file or env",
 }
 
+// agentsOwn are the keys of an agent's file that a follower's file must not
+// have.
+var agentsOwn = []string{"agent", "state", "qualytics", "defaults", "environments", "accounts"}
+
 func (d *decoder) unknown(e entry, path string, known []string) {
 	if says, ok := later[path]; ok {
 		d.report(e.key, path, "%s", says)
+		return
+	}
+	if d.follower && slices.Contains(agentsOwn, path) {
+		d.report(e.key, path, "%q belongs to an agent, and this file declares a follower, for it has the key follow; "+
+			"a follower issues nothing: give the two a file each", e.name)
 		return
 	}
 	if secretKeys[strings.ToLower(e.name)] && follow(e.value).Kind == yaml.ScalarNode {

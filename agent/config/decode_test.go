@@ -124,33 +124,30 @@ func TestSchemaOfCollidingKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schema struct {
-		Properties struct {
-			Accounts struct {
-				Items struct {
-					Properties struct {
-						Tokens struct {
-							Items struct {
-								Properties struct {
-									Deliver struct {
-										Items struct {
-											Properties map[string]struct{ AnyOf []struct{ Type string } }
-										}
-									}
-								}
-							}
-						}
-					}
-				}
-			}
-		}
+	type mapping struct {
+		Properties map[string]json.RawMessage
+		Items      json.RawMessage
+		AnyOf      []struct{ Type string }
 	}
-	if err := json.Unmarshal(text, &schema); err != nil {
+	var root struct {
+		Defs map[string]json.RawMessage `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &root); err != nil {
 		t.Fatal(err)
 	}
-	target := schema.Properties.Accounts.Items.Properties.Tokens.Items.Properties.Deliver.Items.Properties
+	at := root.Defs["agent"]
+	var mode mapping
+	for _, key := range []string{"accounts", "", "tokens", "", "deliver", "", "mode", "."} {
+		mode = mapping{}
+		if err := json.Unmarshal(at, &mode); err != nil {
+			t.Fatalf("at %q: %v", key, err)
+		}
+		if at = mode.Items; key != "" {
+			at = mode.Properties[key]
+		}
+	}
 	var types []string
-	for _, one := range target["mode"].AnyOf {
+	for _, one := range mode.AnyOf {
 		types = append(types, one.Type)
 	}
 	if got := strings.Join(types, " "); got != "string integer boolean" {

@@ -47,19 +47,19 @@ func declarations(t *testing.T) []string {
 // short-rotations.yaml may give warnings.
 func TestDeclarations(t *testing.T) {
 	for _, path := range declarations(t) {
-		d, err := config.Load(path, registry(t), hostEnv)
+		d, err := config.LoadDocument(path, registry(t), hostEnv)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		if len(d.Policies()) == 0 {
+		if d.Agent != nil && len(d.Agent.Policies()) == 0 {
 			t.Errorf("%s declares no slot", path)
 		}
 		short := filepath.Base(path) == "short-rotations.yaml"
-		if short && len(d.Warnings) == 0 {
+		if short && len(d.Warnings()) == 0 {
 			t.Errorf("%s gives no warning", path)
 		}
-		for _, w := range d.Warnings {
+		for _, w := range d.Warnings() {
 			// A checkout can stand on a tmpfs.
 			if !short && !strings.Contains(w.Message, "volatile") {
 				t.Errorf("warning: %s", w)

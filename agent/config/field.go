@@ -84,6 +84,8 @@ var (
 	sourceType   = reflect.TypeFor[secret.Source]()
 	backendType  = reflect.TypeFor[backendKeys]()
 	targetType   = reflect.TypeFor[targetKeys]()
+	fromType     = reflect.TypeFor[fromKeys]()
+	toType       = reflect.TypeFor[toKeys]()
 )
 
 // validator is what an option type has for rules that tags can't say.

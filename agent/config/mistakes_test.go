@@ -44,7 +44,7 @@ func TestMistakes(t *testing.T) {
 // told is all that Load says of a file, one line each.
 func told(t *testing.T, file string) string {
 	t.Helper()
-	declaration, err := Load(file, fakeRegistry(t), fakeEnv)
+	document, err := LoadDocument(file, fakeRegistry(t), fakeEnv)
 	var failed *Errors
 	warning := strings.HasPrefix(filepath.Base(file), "conf.warning-")
 	switch {
@@ -52,10 +52,10 @@ func told(t *testing.T, file string) string {
 		t.Errorf("%s was accepted", file)
 		return ""
 	case err == nil:
-		if len(declaration.Warnings) == 0 {
+		if len(document.Warnings()) == 0 {
 			t.Errorf("%s gives no warning", file)
 		}
-		return lines(t, "warning: ", declaration.Warnings)
+		return lines(t, "warning: ", document.Warnings())
 	case warning:
 		t.Errorf("%s was refused: %v", file, err)
 		return ""
@@ -63,7 +63,7 @@ func told(t *testing.T, file string) string {
 		t.Errorf("%s: the error is %T, not *Errors", file, err)
 		return ""
 	}
-	if declaration != nil {
+	if document != (Document{}) {
 		t.Errorf("%s: a declaration comes with the error", file)
 	}
 	return lines(t, "", failed.Problems)

@@ -53,6 +53,7 @@ func referenceTables(t *testing.T) map[string]string {
 	t.Helper()
 	tables := make(map[string]string)
 	addTables(tables, "the file", reflect.TypeFor[fileKeys]())
+	addTables(tables, "a follower's file", reflect.TypeFor[followFileKeys]())
 	addTables(tables, "a format", reflect.TypeFor[payload.Spec]())
 	for _, driver := range all.Drivers() {
 		addTables(tables, "type: "+driver.Type, reflect.TypeOf(driver.Options()).Elem())
@@ -87,6 +88,8 @@ func tableName(parent, key string, t reflect.Type) string {
 		"an account": reflect.TypeFor[accountKeys](), "a token": reflect.TypeFor[tokenKeys](),
 		"a target": targetType, "a backend": backendType, "a credential": sourceType,
 		"an environment": reflect.TypeFor[environmentKeys](), "rotation": reflect.TypeFor[rotationKeys](),
+		"follow": reflect.TypeFor[followKeys](), "an entry": reflect.TypeFor[entryKeys](), "from": fromType, "to": toType,
+		"a hook": reflect.TypeFor[hookKeys](),
 	} {
 		if t == own {
 			return name

@@ -18,9 +18,20 @@ type object = map[string]any
 // place, settings that don't fit each other) is left to `handover validate`.
 func Schema(registry backends.Registry) ([]byte, error) {
 	s := schema{registry}
-	root := s.mapping(reflect.TypeFor[fileKeys]())
-	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	root["title"] = "Handover declaration"
+	ref := func(name string) object { return object{"$ref": "#/$defs/" + name} }
+	root := object{
+		"$schema": "https://json-schema.org/draft/2020-12/schema",
+		"title":   "Handover declaration",
+		"type":    "object",
+		"if":      object{"required": []string{"follow"}},
+		"then":    ref("follower"),
+		"else":    ref("agent"),
+		"$defs": object{
+			"agent":    s.mapping(reflect.TypeFor[fileKeys]()),
+			"follower": s.mapping(reflect.TypeFor[followFileKeys]()),
+			"backend":  s.backend(),
+		},
+	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -80,9 +91,9 @@ func (s schema) value(t reflect.Type, f field) object {
 	case sourceType:
 		return s.source()
 	case backendType:
-		return s.backend()
-	case targetType:
-		return s.target()
+		return object{"$ref": "#/$defs/backend"}
+	case targetType, fromType, toType:
+		return s.place(t)
 	case durationType, spanType:
 		return duration(f)
 	}
@@ -172,10 +183,10 @@ func (s schema) backend() object {
 	return object{"type": "object", "required": []string{"type"}, "oneOf": each}
 }
 
-// target knows the keys of every driver, for a schema can't follow the
-// backend's name to its type.
-func (s schema) target() object {
-	o := s.mapping(targetType, reflect.TypeFor[payload.Spec]())
+// place knows the keys of every driver, for a schema can't follow the backend's
+// name to its type.
+func (s schema) place(t reflect.Type) object {
+	o := s.mapping(t, reflect.TypeFor[payload.Spec]())
 	properties := o["properties"].(object)
 	for _, kind := range s.registry.Types() {
 		of := targetOptions(s.registry[kind])
@@ -186,6 +197,8 @@ func (s schema) target() object {
 			s.add(properties, f.name, s.field(f))
 		}
 	}
-	properties["consumer"].(object)["enum"] = payload.Consumers()
+	if t == targetType {
+		properties["consumer"].(object)["enum"] = payload.Consumers()
+	}
 	return o
 }

@@ -37,19 +37,23 @@ func (d *decoder) backend(n *yaml.Node, path string, out *backendKeys) {
 	out.ok = d.mapping(n, path, reflect.ValueOf(out).Elem(), reflect.ValueOf(out.options).Elem())
 }
 
-// target fills one entry of deliver. Which keys it may have depends on its
-// backend's type; where that isn't known, no key of any driver is unknown.
+// target fills one entry of deliver.
 func (d *decoder) target(n *yaml.Node, path string, out *targetKeys) {
-	outs := []reflect.Value{reflect.ValueOf(out).Elem(), reflect.ValueOf(&out.spec).Elem()}
+	out.options, out.ok = d.place(n, path, reflect.ValueOf(out).Elem(), reflect.ValueOf(&out.spec).Elem())
+}
+
+// place fills what names a place in a backend, with its format. Which keys it
+// may have depends on the backend's type; where that isn't known, no key of any
+// driver is unknown.
+func (d *decoder) place(n *yaml.Node, path string, outs ...reflect.Value) (options any, ok bool) {
 	name, _ := d.textAt(n, "backend")
 	if backend, declared := d.backends[name]; declared && backend.driver.Type != "" {
-		if out.options = targetOptions(backend.driver); out.options != nil {
-			outs = append(outs, reflect.ValueOf(out.options).Elem())
+		if options = targetOptions(backend.driver); options != nil {
+			outs = append(outs, reflect.ValueOf(options).Elem())
 		}
-		out.ok = d.mapping(n, path, outs...)
-		return
+		return options, d.mapping(n, path, outs...)
 	}
-	out.ok = d.keys(n, path, optionNames(d.registry, targetOptions), outs...)
+	return nil, d.keys(n, path, optionNames(d.registry, targetOptions), outs...)
 }
 
 // options and targetOptions are the driver's two sets of keys, nil where it

@@ -140,7 +140,9 @@ func TestFindings(t *testing.T) {
 			[]string{"fault calls openapi.json"}},
 		{"no document", func(_ *doctor.Source, d *deployment, _ *memory) { d.noDocument = broken }, []string{"warning calls openapi.json"}},
 		{"teams can't be listed", func(_ *doctor.Source, d *deployment, _ *memory) { d.noTeams = broken }, []string{"warning teams"}},
-		{"a team is missing", func(s *doctor.Source, _ *deployment, _ *memory) { s.Slots[0].Policy.Account.Teams = []string{"Data Enginering"} },
+		{"a team is missing", func(s *doctor.Source, _ *deployment, _ *memory) {
+			s.Slots[0].Policy.Account.Teams = []string{"Data Enginering"}
+		},
 			[]string{"fault teams Data Enginering"}},
 		{"a token of another agent", func(_ *doctor.Source, d *deployment, _ *memory) { d.tokens = []rotation.Token{label(1)} },
 			[]string{"warning agent_id acme"}},

@@ -11,16 +11,23 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// families are the names of our metrics with their labels, as a scrape tells
-// them.
+// families are the names of our metrics with their labels, as scrapes of an
+// agent and of a follower tell them.
 func families(t *testing.T) map[string][]string {
 	t.Helper()
+	found := make(map[string][]string)
+	addFamilies(t, scrape(t, used()), found)
+	addFamilies(t, scrape(t, usedFollower()), found)
+	return found
+}
+
+func addFamilies(t *testing.T, text string, found map[string][]string) {
+	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	parsed, err := parser.TextToMetricFamilies(strings.NewReader(scrape(t, used())))
+	parsed, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := make(map[string][]string)
 	for name, family := range parsed {
 		if !strings.HasPrefix(name, "handover_") {
 			continue
@@ -32,7 +39,6 @@ func families(t *testing.T) map[string][]string {
 		slices.Sort(labels)
 		found[name] = labels
 	}
-	return found
 }
 
 var (

@@ -8,7 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -74,10 +73,7 @@ func New(o Options) *Metrics {
 		passTime: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "pass_duration_seconds",
 			Help: "How long passes over a slot took.", Buckets: buckets}),
 	}
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info",
-		Help: "Always 1; the labels name the build."}, []string{"version", "go_version"})
-	build.WithLabelValues(valid(o.Version), runtime.Version()).Set(1)
-	m.registry.MustRegister(build, m.events, m.rotations, m.revoked, m.deleted, m.deliveries, m.calls, m.callTime,
+	m.registry.MustRegister(build(o.Version), m.events, m.rotations, m.revoked, m.deleted, m.deliveries, m.calls, m.callTime,
 		m.passes, m.passTime, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if o.Status != nil {
@@ -100,9 +96,11 @@ func counter(name, help string) prometheus.Counter {
 
 // Handler answers a scrape. What can't be told is left out and logged; the
 // rest is told.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
+func (m *Metrics) Handler() http.Handler { return handler(m.registry, m.log) }
+
+func handler(registry *prometheus.Registry, log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: 4,
 		Timeout:             scrapeTimeout,

@@ -65,7 +65,7 @@ func used() *metrics.Metrics {
 	return m
 }
 
-func scrape(t *testing.T, m *metrics.Metrics) string {
+func scrape(t *testing.T, m interface{ Handler() http.Handler }) string {
 	t.Helper()
 	server := httptest.NewServer(m.Handler())
 	defer server.Close()

@@ -62,7 +62,7 @@ func TestAllowanceAfterARestart(t *testing.T) {
 		"many lately":         {changed(), versionsMade(putBurst, time.Now(), ""), 1, true},
 		"few lately":          {changed(), versionsMade(putBurst-1, time.Now(), ""), 1, false},
 		"many an hour ago":    {changed(), versionsMade(putBurst, hour, ""), 1, false}, // which gives six
-		"many more":           {changed(), versionsMade(3*putBurst, hour.Add(50*time.Minute+time.Second), ""), 1, true},
+		"many more":           {changed(), versionsMade(3*putBurst, hour.Add(55*time.Minute), ""), 1, true},
 		"at rest":             {answer{200, nil, described}, versionsMade(putBurst, time.Now(), ""), 0, false},
 		"the policy lacks it": {changed(), failing(400, "AccessDeniedException"), 1, false},
 	} {

@@ -113,6 +113,31 @@ func TestWriteThatWasNotSent(t *testing.T) {
 	}
 }
 
+// TestWhoIsAsked: what a call did to the vault is not mixed up with what its
+// login did elsewhere, though some logins send an Authorization too.
+func TestWhoIsAsked(t *testing.T) {
+	o := valid().wire()
+	for address, vault := range map[string]bool{
+		"https://acme.vault.azure.net/secrets/x": true, "https://ACME.vault.azure.net/secrets/x": true,
+		"https://login.microsoftonline.com/x": false, "http://127.0.0.1:40342/metadata/identity/oauth2/token": false,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Asks(r) != vault {
+			t.Errorf("%s is taken for the vault's: %v", address, !vault)
+		}
+		if o.Acts(r) {
+			t.Errorf("%s acts without a login", address)
+		}
+		r.Header.Set("Authorization", "Basic x")
+		if !o.Acts(r) {
+			t.Errorf("%s does nothing with a login", address)
+		}
+	}
+}
+
 // TestCloseEndsCalls: those under way and those to come.
 func TestCloseEndsCalls(t *testing.T) {
 	v := own(t)

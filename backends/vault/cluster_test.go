@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 )
@@ -44,41 +45,36 @@ func TestReadYourWrites(t *testing.T) {
 // TestCallsAtTheSameTime: max_in_flight holds for all callers together.
 func TestCallsAtTheSameTime(t *testing.T) {
 	s, _ := scripted(t, nil)
-	arrived, proceed := make(chan struct{}), make(chan struct{})
-	var now, most atomic.Int32
+	arrived, proceed := make(chan struct{}, 2), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/kv/metadata/x" {
-			if n := now.Add(1); n > most.Load() {
-				most.Store(n)
-			}
 			arrived <- struct{}{}
 			<-proceed
-			now.Add(-1)
 		}
 		s.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	o := withToken(t, server.URL, "kv", scriptToken)
-	o.MaxInFlight = 2
+	o.MaxInFlight = 1
 	b := opened(t, o)
 	_, _, err := b.Get(t.Context(), refOf("x"), backends.Current) // logs in
 	wantKind(t, err, backends.ErrNotFound)
-	const callers = 6
-	done := make(chan error, callers)
-	for range callers {
+	describe := func(ctx context.Context) <-chan error {
+		done := make(chan error, 1)
 		go func() {
-			_, _, err := b.Describe(context.WithoutCancel(t.Context()), refOf("x"))
+			_, _, err := b.Describe(ctx, refOf("x"))
 			done <- err
 		}()
+		return done
 	}
-	for range callers {
-		<-arrived
-		proceed <- struct{}{}
+	first := describe(t.Context())
+	<-arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	wantKind(t, <-describe(ctx), backends.ErrUnavailable)
+	if len(arrived) > 0 {
+		t.Error("a second call was made before the first had ended")
 	}
-	for range callers {
-		wantKind(t, <-done, backends.ErrNotFound)
-	}
-	if most.Load() > 2 {
-		t.Errorf("%d calls at the same time, want 2 at most", most.Load())
-	}
+	close(proceed)
+	wantKind(t, <-first, backends.ErrNotFound)
 }

@@ -102,7 +102,8 @@ func TestVersionWithAnEnd(t *testing.T) {
 
 // TestMetadataThatMustBeCompared is OpenBao's metadata_cas_required.
 func TestMetadataThatMustBeCompared(t *testing.T) {
-	v, b, mount := onReal(t, "2")
+	v, _, mount := onReal(t, "2")
+	b := opened(t, withToken(t, v.Addr, mount, v.NewToken(t, "1h", v.Policy(t, agentPolicy(t, mount)))))
 	if status, _ := v.Try(t, http.MethodPost, mount+"/config", map[string]any{"metadata_cas_required": true, "cas_required": true}); status >= 300 {
 		t.Fatalf("configure: %d", status)
 	}

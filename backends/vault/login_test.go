@@ -113,7 +113,7 @@ func TestKubernetesLogin(t *testing.T) {
 	key, _ := keyPair(t)
 	token := signed(t, key, jwt.MapClaims{
 		"sub": "system:serviceaccount:data:handover", "iss": "kubernetes/serviceaccount",
-		"aud": []string{"vault"},
+		"aud":           []string{"vault"},
 		"kubernetes.io": map[string]any{"namespace": "data", "serviceaccount": map[string]any{"name": "handover", "uid": "42"}},
 	})
 	cluster := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

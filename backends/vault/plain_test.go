@@ -1,11 +1,13 @@
 package vault
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
@@ -94,15 +96,17 @@ func TestUpgradedMount(t *testing.T) {
 	ref := refOf("x")
 	mustPut(t, b, ref, itemOf("eyJ.a.1", 1), backends.Absent)
 	v.Do(t, http.MethodPost, "sys/mounts/"+mount+"/tune", map[string]any{"options": map[string]any{"version": "2"}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
-		item, version, err := b.Get(t.Context(), ref, backends.Current)
+		item, version, err := b.Get(ctx, ref, backends.Current)
 		if err == nil {
 			if item.Payload.Reveal() != "eyJ.a.1" || version != "1" {
 				t.Errorf("after the upgrade version %s is %s", version, item.Payload.Reveal())
 			}
 			break
 		}
-		if kind := backends.KindOf(err); kind != backends.ErrUnavailable {
+		if kind := backends.KindOf(err); kind != backends.ErrUnavailable || ctx.Err() != nil {
 			t.Fatalf("while the mount is upgraded: %v", err)
 		}
 	}

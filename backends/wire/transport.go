@@ -81,10 +81,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !holds(t.options.Asks, req) {
 		f = &Flight{} // nobody reads it
 	}
-	ctx, cancel := context.WithCancel(req.Context())
-	defer cancel()
-	defer context.AfterFunc(t.closing, cancel)()
-	resp, body, err := t.exchange(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	resp, body, err := t.exchange(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { f.sent(holds(t.options.Acts, req)) },
 	})))
 	if err != nil {

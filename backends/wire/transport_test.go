@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,6 +285,59 @@ func TestClose(t *testing.T) {
 	if cause := Cause(err, "url"); !errors.Is(cause, ErrClosed) || !errors.Is(cause, context.Canceled) {
 		t.Errorf("a request to a closed transport: %v", err)
 	}
+}
+
+// Close ends a connection that is still being made, and after it none is made.
+func TestCloseWhileConnecting(t *testing.T) {
+	address := full(t)
+	tr := opened(t, Options{})
+	connecting, failed := make(chan struct{}), make(chan error, 1)
+	ctx := httptrace.WithClientTrace(context.WithoutCancel(t.Context()), &httptrace.ClientTrace{
+		ConnectStart: func(string, string) { close(connecting) },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		resp, err := tr.Client().Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		failed <- err
+	}()
+	<-connecting
+	tr.Close()
+	if err := <-failed; !errors.Is(err, ErrClosed) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+// full is an address where connections are taken by nobody and more than wait
+// already find no room.
+func full(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		conn, err := (&net.Dialer{Timeout: 200 * time.Millisecond}).DialContext(t.Context(), "tcp", listener.Addr().String())
+		if err != nil {
+			return listener.Addr().String()
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	t.Skip("this machine makes connections that nobody takes")
+	return ""
 }
 
 // A context's end is told as such, by kind.

@@ -188,3 +188,12 @@ func (a *app) load(options ...config.Option) (*config.Declaration, error) {
 	}
 	return config.Load(a.configFile, registry, a.env, options...)
 }
+
+// loadDocument reads the declaration of an agent or of a follower.
+func (a *app) loadDocument() (config.Document, error) {
+	registry, err := all.Registry()
+	if err != nil {
+		return config.Document{}, err
+	}
+	return config.LoadDocument(a.configFile, registry, a.env)
+}

@@ -14,7 +14,7 @@ func (a *app) commands() []*cobra.Command {
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupAgent, []*cobra.Command{a.runCommand(), a.devCommand(), a.simCommand()}},
+		{groupAgent, []*cobra.Command{a.runCommand(), a.followCommand(), a.devCommand(), a.simCommand()}},
 		{groupLook, []*cobra.Command{a.validateCommand(), a.planCommand(), a.statusCommand(), a.historyCommand(), a.doctorCommand()}},
 		{groupAsk, []*cobra.Command{a.rotateCommand(), a.resumeCommand()}},
 		{groupTools, []*cobra.Command{a.schemaCommand(), a.healthcheckCommand(), a.versionCommand(), a.completionCommand()}},

@@ -14,11 +14,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at all that the agent needs, and tell what is wrong",
-		Long: `Look at all that the agent needs, and tell what is wrong: whether Qualytics can be
-reached and has every call that the agent makes, whether the agent's credential
-is live, an Admin's, and when it ends, whether another agent has the same id,
-whether each target may be written and can be read, whether the journal can be
-used, whether the clocks agree, and what is doubtful in the declaration.
+		Long: `Look at all that the agent needs, and tell what is wrong: whether Qualytics can
+be reached and has every call that the agent makes, whether the agent's
+credential is live, an Admin's, and when it ends, whether another agent has the
+same id, whether each target may be written and can be read, whether the journal
+can be used, whether the clocks agree, and what is doubtful in the declaration.
 
 It changes nothing, takes no lease, and works while an agent runs. The one token
 that it uses is the agent's own. It exits with 0 when nothing is at fault, and

@@ -24,13 +24,13 @@ func (a *app) healthcheckCommand() *cobra.Command {
 	timeout := durationFlag(3 * time.Second)
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Ask a running agent whether it is ready; for containers",
-		Long: `Ask a running agent whether it is ready to do its work (/readyz), or with --live
-whether its process works (/livez). It exits with 0 when that is so and with 1
-when it isn't, as a container's HEALTHCHECK wants it.
+		Short: "Ask a running agent or follower whether it is ready; for containers",
+		Long: `Ask a running agent or follower whether it is ready to do its work (/readyz), or
+with --live whether its process works (/livez). It exits with 0 when that is so
+and with 1 when it isn't, as a container's HEALTHCHECK wants it.
 
-The address is agent.listen of the declaration; --url names another one, and
-then no declaration is needed.`,
+The address is agent.listen or follow.listen of the declaration; --url names
+another one, and then no declaration is needed.`,
 		Example: `  handover healthcheck
   handover healthcheck --live --url http://127.0.0.1:9632`,
 		Args: cobra.NoArgs,
@@ -48,7 +48,7 @@ then no declaration is needed.`,
 			return a.healthcheck(ctx, base+path)
 		},
 	}
-	cmd.Flags().StringVar(&address, "url", "", "where the agent serves, instead of agent.listen: http://HOST:PORT")
+	cmd.Flags().StringVar(&address, "url", "", "where to ask, instead of what the declaration says: http://HOST:PORT")
 	cmd.Flags().BoolVar(&live, "live", false, "ask whether the process works, not whether it is ready")
 	cmd.Flags().Var(&timeout, "timeout", "how long to wait for the answer")
 	return cmd
@@ -64,13 +64,19 @@ func (a *app) healthAddress(given string) (string, error) {
 		}
 		return u.Scheme + "://" + u.Host, nil
 	}
-	d, err := a.load()
+	d, err := a.loadDocument()
 	if err != nil {
 		return "", err
 	}
-	host, port, err := net.SplitHostPort(d.Agent.Listen)
+	key, listen := "follow.listen", ""
+	if d.Follower != nil {
+		listen = d.Follower.Listen
+	} else {
+		key, listen = "agent.listen", d.Agent.Agent.Listen
+	}
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil || port == "0" {
-		return "", fmt.Errorf("agent.listen is %q, which names no port to ask at; give --url", d.Agent.Listen)
+		return "", fmt.Errorf("%s is %q, which names no port to ask at; give --url", key, listen)
 	}
 	return "http://" + net.JoinHostPort(reachable(host), port), nil
 }
@@ -101,7 +107,7 @@ func (a *app) healthcheck(ctx context.Context, address string) error {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the agent: %w", err)
+		return fmt.Errorf("ask the agent or follower: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {

@@ -39,8 +39,8 @@ func (a *app) printYAML(v any) error {
 }
 
 // warn tells what is legal and doubtful in a declaration.
-func (a *app) warn(d *config.Declaration) {
-	for _, w := range d.Warnings {
+func (a *app) warn(warnings []config.Problem) {
+	for _, w := range warnings {
 		fmt.Fprintf(a.err, "%s:%d:%d: warning: %s\n", w.File, w.Line, w.Column, w.Message)
 	}
 }

@@ -36,7 +36,7 @@ func (a *app) plan(ctx context.Context, detailed bool) error {
 	if err != nil {
 		return err
 	}
-	a.warn(d)
+	a.warn(d.Warnings)
 	made, err := agent.Plan(ctx, agent.Options{Declaration: d, Version: version(), Log: a.logger()})
 	if err != nil {
 		return err

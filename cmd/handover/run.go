@@ -26,7 +26,8 @@ rotate them when they are due, and retire the old ones.
 
 It runs until SIGTERM or SIGINT, which end it between two acts; a second one
 ends it at once. SIGHUP reads the declaration again, and so does a change of its
-file: all of it or, when anything is wrong, nothing. It serves health, metrics and a status page at agent.listen.
+file: all of it or, when anything is wrong, nothing. It serves health, metrics
+and a status page at agent.listen.
 
 With --once it brings every slot to rest, prints how they stand, and ends: with
 0 when every slot is served as declared, with 3 when some of them wait, with 1
@@ -53,19 +54,19 @@ func (a *app) open(ctx context.Context, log *slog.Logger, onReady func()) (*agen
 	if err != nil {
 		return nil, err
 	}
-	logWarnings(log, d)
+	logWarnings(log, d.Warnings)
 	load := func() (*config.Declaration, error) {
 		next, err := a.load()
 		if err == nil {
-			logWarnings(log, next)
+			logWarnings(log, next.Warnings)
 		}
 		return next, err
 	}
 	return agent.New(ctx, agent.Options{Declaration: d, Load: load, Version: version(), Log: log, OnReady: onReady})
 }
 
-func logWarnings(log *slog.Logger, d *config.Declaration) {
-	for _, w := range d.Warnings {
+func logWarnings(log *slog.Logger, warnings []config.Problem) {
+	for _, w := range warnings {
 		log.Warn("declaration is doubtful", "place", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "warning", w.Message)
 	}
 }

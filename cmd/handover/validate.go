@@ -17,6 +17,7 @@ type judgement struct {
 	Accounts int       `json:"accounts"`
 	Slots    int       `json:"slots"`
 	Targets  int       `json:"targets"`
+	Entries  int       `json:"entries"`
 	Errors   []problem `json:"errors"`
 	Warnings []problem `json:"warnings"`
 }
@@ -34,7 +35,8 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate",
 		Short: "Check the declaration",
 		Long: `Check the declaration, and tell everything that is wrong with it at once, each
-with its line and column and what to do. It needs no network and no credential.
+with its line and column and what to do: an agent's file, or a follower's, which
+has the key follow. It needs no network and no credential.
 It exits with 78 when something is wrong; a warning is not wrong.`,
 		Example: `  handover validate
   handover validate -c production.yaml -o json`,
@@ -45,7 +47,7 @@ It exits with 78 when something is wrong; a warning is not wrong.`,
 
 func (a *app) validate() error {
 	v := judgement{File: a.configFile, Errors: []problem{}, Warnings: []problem{}}
-	d, err := a.load()
+	d, err := a.loadDocument()
 	var wrong *config.Errors
 	switch {
 	case errors.As(err, &wrong):
@@ -57,20 +59,40 @@ func (a *app) validate() error {
 	case err != nil:
 		return err
 	default:
-		v.Valid, v.Accounts, v.Warnings = true, len(d.Accounts), problems(d.Warnings)
-		for _, p := range d.Policies() {
-			v.Slots++
-			v.Targets += len(p.Targets)
-		}
-		a.warn(d)
+		v.Valid, v.Warnings = true, problems(d.Warnings())
+		v.count(d)
+		a.warn(d.Warnings())
 	}
 	return errors.Join(a.print(v, v.write), err)
 }
 
+// count says how much the file declares.
+func (v *judgement) count(d config.Document) {
+	if d.Follower != nil {
+		v.Entries = len(d.Follower.Entries)
+		return
+	}
+	v.Accounts = len(d.Agent.Accounts)
+	for _, p := range d.Agent.Policies() {
+		v.Slots++
+		v.Targets += len(p.Targets)
+	}
+}
+
 func (v judgement) write(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s is valid: %s, %s, %s, %s\n", v.File, number(v.Accounts, "account"),
-		number(v.Slots, "slot"), number(v.Targets, "target"), number(len(v.Warnings), "warning"))
+	declares := fmt.Sprintf("%s, %s, %s", number(v.Accounts, "account"), number(v.Slots, "slot"), number(v.Targets, "target"))
+	if v.Entries > 0 {
+		declares = fmt.Sprintf("%s to follow", entries(v.Entries))
+	}
+	_, err := fmt.Fprintf(w, "%s is valid: %s, %s\n", v.File, declares, number(len(v.Warnings), "warning"))
 	return err
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 func problems(found []config.Problem) []problem {

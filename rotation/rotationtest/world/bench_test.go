@@ -27,7 +27,7 @@ func BenchmarkWorld(b *testing.B) {
 		b.Fatal("a world broke a promise")
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "worlds/s")
-	b.ReportMetric(float64((processor(b) - used).Nanoseconds())/float64(b.N), "processor-ns/op")
+	b.ReportMetric(float64((processor(b)-used).Nanoseconds())/float64(b.N), "processor-ns/op")
 }
 
 // processor is the processor time that this process has used.
