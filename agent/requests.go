@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 
 	"github.com/handover-agent/handover/rotation"
 )
@@ -15,6 +16,10 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 			return nil, err
 		}
 	}
+	requests = slices.Clone(requests)
+	for i := range requests {
+		requests[i].At = a.client.Now() // the clock that tells when it was carried out
+	}
 	stored, err := a.journal.AddRequests(ctx, requests)
 	if err != nil {
 		return nil, err
@@ -22,7 +27,7 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 	slots := make([]string, len(stored))
 	for i, r := range stored {
 		slots[i] = r.Slot
-		a.engine.Asked(r.Slot)
+		a.engine.Asked(r)
 	}
 	a.wake(slots...)
 	return stored, nil

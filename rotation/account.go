@@ -131,6 +131,14 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 	}
 }
 
+// knownAccount is the account as the journal has it, without a question to the
+// API; false when it isn't known, has to be looked at, or was just changed.
+func (e *Engine) knownAccount(ctx context.Context, pol *Policy) (AccountSeen, bool) {
+	rec, err := e.journal.Account(ctx, pol.AccountID)
+	known := err == nil && rec.UserID != 0 && rec.Blocked == "" && e.accountChange(pol.AccountID) == 0
+	return AccountSeen{UserID: rec.UserID}, known
+}
+
 // saw is what a pass is told of the account, by a list of the given time.
 func (r *AccountRecord) saw(at, now time.Time, step accountStep) AccountSeen {
 	seen := AccountSeen{At: at, UserID: r.UserID, Blocked: r.Blocked}

@@ -20,8 +20,12 @@ type (
 	// LookTokens asks for the list of tokens, no older than After.
 	LookTokens struct{ After time.Time }
 	// EnsureAccount finds, makes or updates the account, and looks again if
-	// what is known is older than After.
-	EnsureAccount struct{ After time.Time }
+	// what is known is older than After. Known: what the journal has of it
+	// will do.
+	EnsureAccount struct {
+		After time.Time
+		Known bool
+	}
 	// Read looks at a target's current value.
 	Read struct{ Target string }
 	// Glance asks a target's store, without reading the secret, whether what
@@ -99,6 +103,19 @@ type (
 		Adopt   bool
 		Rotate  bool
 	}
+	// Alarm takes an emergency up. Rotate is as in Resume; Posted: a token may
+	// come to be under the label of the intent.
+	Alarm struct {
+		Request Request
+		Rotate  bool
+		Posted  bool
+	}
+	// Finish ends an emergency with that outcome, or with the common one; Left
+	// counts the targets that don't serve the new token yet.
+	Finish struct {
+		Outcome string
+		Left    int
+	}
 	// CloseRequest reports a request as done.
 	CloseRequest struct {
 		Request int64
@@ -113,13 +130,20 @@ type (
 	// Deliver puts the current token at a target and reads it back.
 	Deliver struct{ Target string }
 	// Revoke kills a retired token. Expired: it is dead already, whoever
-	// serves it, and has to be revoked before it can be deleted.
+	// serves it, and has to be revoked before it can be deleted. Condemned: an
+	// operator's emergency says so, whatever its targets serve.
 	Revoke struct {
 		Generation uint64
 		Expired    bool
+		Condemned  bool
 	}
+	// RevokeForeign kills the token that an emergency names and that isn't one
+	// of the slot's.
+	RevokeForeign struct{}
 	// Delete removes a revoked token for good.
 	Delete struct{ Generation uint64 }
+	// RemoveOld takes a store's versions of revoked tokens out of reach.
+	RemoveOld struct{ Target string }
 )
 
 // Wait ends a pass: nothing can be done before Until.
@@ -145,9 +169,13 @@ func (Miss) class() class          { return note }
 func (Move) class() class          { return note }
 func (Block) class() class         { return note }
 func (Resume) class() class        { return note }
+func (Alarm) class() class         { return note }
+func (Finish) class() class        { return note }
 func (CloseRequest) class() class  { return note }
 func (Issue) class() class         { return deed }
 func (Deliver) class() class       { return deed }
 func (Revoke) class() class        { return deed }
+func (RevokeForeign) class() class { return deed }
 func (Delete) class() class        { return deed }
+func (RemoveOld) class() class     { return deed }
 func (Wait) class() class          { return look }

@@ -113,6 +113,8 @@ func (r *TargetRecord) check() (field string, err error) {
 		return "state", fmt.Errorf("there is no state %q", r.State)
 	case r.Attempts < 0:
 		return "attempts", negative(int64(r.Attempts))
+	case r.Removal != nil && r.Removal.Attempts < 0:
+		return "removal.attempts", negative(int64(r.Removal.Attempts))
 	}
 	return "", nil
 }

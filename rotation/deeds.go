@@ -21,7 +21,7 @@ func (w *work) issue(ctx context.Context, a Issue) {
 	w.mem.posted[intent.Generation] = w.e.issuer.Now()
 	w.mu.Unlock()
 
-	issued, err := w.e.issuer.Issue(ctx, Order{UserID: a.UserID, AccountID: w.pol.AccountID,
+	issued, err := w.api().Issue(ctx, Order{UserID: a.UserID, AccountID: w.pol.AccountID,
 		Label: intent.Label, Days: w.pol.Schedule.Days()})
 	now := w.e.issuer.Now()
 	if err == nil {
@@ -103,7 +103,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	if !w.provedJustNow(g.Number) {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
+	bounded, cancel := context.WithTimeout(w.soft, w.deliverTime())
 	defer cancel()
 	back, err := target.Deliver(bounded, backends.Item{Payload: payload, Meta: backends.Meta{Slot: w.pol.Slot,
 		Generation: g.Number, TokenID: g.TokenID, Token: g.Fingerprint, Expires: g.Expires}}, prev)
@@ -115,7 +115,10 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.mu.Lock()
 	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
-	w.commit(ctx, func(r *Record) Event { return r.delivered(a.Target, now) })
+	w.commit(ctx, func(r *Record) Event {
+		r.oweRemovalOf(r.Targets[a.Target].Serves, a.Target, w.removes, now)
+		return r.delivered(a.Target, now)
+	})
 }
 
 // provedJustNow reports whether the proof still holds as ground for a deed. A
@@ -174,6 +177,10 @@ func (w *work) deliverFailed(ctx context.Context, key string, err error) {
 
 // revoke kills a retired token, whose gate was found open just now.
 func (w *work) revoke(ctx context.Context, a Revoke) {
+	if a.Condemned { // that is journaled since the alarm
+		w.revokeCondemned(ctx, a.Generation)
+		return
+	}
 	g, ok := w.decided(ctx, a.Generation, Revoking)
 	if !ok || !a.Expired && !w.lookedJustNow() {
 		return
@@ -181,17 +188,26 @@ func (w *work) revoke(ctx context.Context, a Revoke) {
 	err := w.e.issuer.Revoke(ctx, g.TokenID)
 	now := w.e.issuer.Now()
 	if err == nil {
-		w.changed(func(mine []Token) []Token {
-			for i := range mine {
-				mine[i].Active = mine[i].Active && mine[i].ID != g.TokenID
-			}
-			return mine
+		w.wasRevoked(g.TokenID)
+		w.commit(ctx, func(r *Record) Event {
+			event := r.revoked(g.Number, Retired, now)
+			r.oweRemoval(g.Number, w.removes, now)
+			return event
 		})
-		w.e.answered()
-		w.commit(ctx, func(r *Record) Event { return r.revoked(g.Number, Retired, now) })
 		return
 	}
 	w.retireFailed(ctx, g, ActRevokeFailed, err, now)
+}
+
+// wasRevoked brings the list at hand up to date.
+func (w *work) wasRevoked(tokenID int64) {
+	w.changed(func(mine []Token) []Token {
+		for i := range mine {
+			mine[i].Active = mine[i].Active && mine[i].ID != tokenID
+		}
+		return mine
+	})
+	w.e.answered()
 }
 
 // delete removes a revoked token for good. One that is gone already is done.

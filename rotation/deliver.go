@@ -133,6 +133,8 @@ func (n *pass) deliver(key string, rec TargetRecord, current *Generation) {
 		n.deed(Deliver{Target: key})
 	case proof.Result == ProvedDead:
 		n.refused(current, proof.At)
+	case n.hurry:
+		n.wait(delivering, n.now.Add(longestHurry), APIUnavailable)
 	default:
 		n.wait(delivering, n.now.Add(missGap), APIUnavailable)
 	}
@@ -150,15 +152,18 @@ func (n *pass) lose(why Reason) {
 
 // refused finds out why the API refuses the current token. keep sees one that
 // is missing, revoked or expired; an account that was taken out of use blocks
-// the slot; else the token may not be valid yet.
+// the slot; else the token may not be valid yet. An emergency doesn't wait for the
+// lists that tell.
 func (n *pass) refused(g *Generation, at time.Time) {
-	if !n.haveTokens(at) || !n.haveAccount(at) || !n.obs.Account.Ready() {
-		return
+	if !n.replaces() {
+		if !n.haveTokens(at) || !n.haveAccount(at) || !n.obs.Account.Ready() {
+			return
+		}
+		if listed := n.tokenByID(g.TokenID); listed == nil || !listed.Live(n.now) {
+			return
+		}
 	}
-	listed := n.tokenByID(g.TokenID)
 	switch {
-	case listed == nil || !listed.Live(n.now):
-		return
 	case g.Attempts >= maxUnproved:
 		n.lose(TokenRefused)
 	default:

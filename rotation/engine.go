@@ -32,6 +32,9 @@ type Declared struct {
 type Options struct {
 	Issuer  Issuer
 	Journal Journal
+	// Urgent is the same API for what an emergency does: its calls go ahead
+	// of Issuer's. nil is Issuer.
+	Urgent Issuer
 	// Process names this run; it must be new at every start.
 	Process string
 	// Log takes what the engine does; nil is silence.
@@ -50,6 +53,7 @@ type Options struct {
 // one slot wait for each other.
 type Engine struct {
 	issuer  Issuer
+	urgent  Issuer
 	journal Journal
 	process string
 	log     *slog.Logger
@@ -75,13 +79,16 @@ type Engine struct {
 
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
-	e := &Engine{issuer: o.Issuer, journal: o.Journal, process: o.Process, log: o.Log,
+	e := &Engine{issuer: o.Issuer, urgent: o.Urgent, journal: o.Journal, process: o.Process, log: o.Log,
 		onEvent: o.OnEvent, timeout: o.Timeout, inTurn: o.InTurn, memory: map[string]*memory{}, accountChanges: map[string]uint64{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	if e.onEvent == nil {
 		e.onEvent = func(Event) {}
+	}
+	if e.urgent == nil {
+		e.urgent = o.Issuer
 	}
 	if e.timeout == 0 {
 		e.timeout = time.Minute
@@ -119,6 +126,15 @@ func (e *Engine) fetchAccounts(ctx context.Context) (map[string]*Account, error)
 		}
 	}
 	return byID, err
+}
+
+// Listed returns the account's tokens by the last list that was asked for; nil
+// when there is none. The caller must not change them.
+func (e *Engine) Listed(accountID string) []Token {
+	if list := e.tokens.cached(time.Time{}, 0); list != nil {
+		return list.byKey[accountID]
+	}
+	return nil
 }
 
 // Held says until when calls to the API wait, and why; a zero Until is now.
@@ -299,6 +315,9 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err()
 		}
+		if err := w.heed(ctx); err != nil {
+			return Outcome{}, err
+		}
 		now := w.refresh()
 		actions, reason := next(&w.rec, &w.obs, w.pol, now)
 		if wait, ok := actions[0].(Wait); ok {
@@ -306,7 +325,7 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
 				Unread: w.unreadTargets(), settled: w.rec.atPeace(w.pol)}, nil
 		}
-		if err := w.do(acts, actions); err != nil {
+		if err := w.interruptible(acts, actions); err != nil {
 			w.unsee()
 			return Outcome{}, err
 		}

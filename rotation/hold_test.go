@@ -91,8 +91,8 @@ func TestHoldIsNotEndedByAListAtHand(t *testing.T) {
 		e.hold(&APIError{Call: "POST /x", Status: 403, Kind: ErrUnauthorized}, false)
 		before := e.Held()
 		pol := testPolicy(one)
-		w := &work{e: e, pol: &pol, mem: e.memoryOf(pol.Slot)}
-		w.lookTokens(t.Context(), LookTokens{})
+		w := &work{e: e, pol: &pol, mem: e.memoryOf(pol.Slot), soft: t.Context()}
+		w.lookTokens(LookTokens{})
 		if w.obs.Tokens == nil || e.Held() != before {
 			t.Errorf("the list at hand: %+v; held: %+v, before %+v", w.obs.Tokens, e.Held(), before)
 		}

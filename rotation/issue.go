@@ -25,14 +25,7 @@ func (n *pass) issue() {
 		n.wait(issuing, n.rec.RetryAt, why)
 		return
 	}
-	if !n.accountReady() || !n.haveTokens(time.Time{}) {
-		return
-	}
-	if n.live() >= n.bound() {
-		n.wait(issuing, n.now.Add(n.pol.Sweep), TooManyLive)
-		return
-	}
-	if !n.anyTargetReady() {
+	if !n.replaces() && !n.mayIssue() {
 		return
 	}
 	if len(n.notes) > 0 { // the number must be above all that was seen
@@ -45,6 +38,19 @@ func (n *pass) issue() {
 	number := n.rec.High + 1
 	n.note(Intend{Generation: number, Label: Label(n.pol.Token, n.pol.AgentID, number),
 		Reason: why, Request: n.lastRotateRequest()})
+}
+
+// mayIssue asks all that a new token stands on: its account, what is listed, how
+// many live already, and a target that can take it.
+func (n *pass) mayIssue() bool {
+	if !n.accountReady() || !n.haveTokens(time.Time{}) {
+		return false
+	}
+	if n.live() >= n.bound() {
+		n.wait(issuing, n.now.Add(n.pol.Sweep), TooManyLive)
+		return false
+	}
+	return n.anyTargetReady()
 }
 
 // live counts the slot's tokens that may still work. Those that are listed as
@@ -96,10 +102,11 @@ func (n *pass) pursue(intent *Intent) {
 	if !mine && posted.Before(intent.At) {
 		posted = intent.At // an earlier process may have posted it
 	}
-	if !n.haveTokens(posted) {
+	unseen := n.replaces() && posted.IsZero() // a label that is taken is refused as well
+	if !unseen && !n.haveTokens(posted) {
 		return
 	}
-	if t := n.tokenByLabel(intent.Label); t != nil {
+	if t := n.listedUnder(intent.Label); t != nil {
 		n.note(Burn{TokenID: t.ID, Claimed: !posted.IsZero()})
 		return
 	}
@@ -108,7 +115,19 @@ func (n *pass) pursue(intent *Intent) {
 	}
 }
 
+// listedUnder is the token of that label, as far as a list is at hand.
+func (n *pass) listedUnder(label string) *Token {
+	if n.obs.Tokens == nil {
+		return nil
+	}
+	return n.tokenByLabel(label)
+}
+
 func (n *pass) accountReady() bool {
+	if n.obs.Account == nil && n.replaces() {
+		n.look(EnsureAccount{Known: true})
+		return false
+	}
 	if !n.haveAccount(time.Time{}) {
 		return false
 	}

@@ -32,7 +32,8 @@ type Journal interface {
 	// AddRequests is AddRequest for many: in one transaction, all or none, in
 	// their order. One that can't be taken refuses all.
 	AddRequests(ctx context.Context, requests []Request) ([]Request, error)
-	// Requests returns the slot's open requests, by rising ID.
+	// Requests returns the open requests that concern the slot, by rising ID:
+	// its own, and the pauses of its account and of the whole agent.
 	Requests(ctx context.Context, slot string) ([]Request, error)
 	// Request returns one request, or ErrNoRecord.
 	Request(ctx context.Context, id int64) (Request, error)
@@ -78,37 +79,4 @@ type HistoryFilter struct {
 	Since time.Time
 	// Limit is the most events to return; 0 is 100.
 	Limit int
-}
-
-// RequestKind is what an operator asks for.
-type RequestKind string
-
-// The kinds of requests.
-const (
-	// RequestRotate: replace the current token by the planned road.
-	RequestRotate RequestKind = "rotate"
-	// RequestResume: a person has looked at what blocked the slot.
-	RequestResume RequestKind = "resume"
-	// RequestAdopt: resume, and claim the slot's unclaimed tokens.
-	RequestAdopt RequestKind = "adopt"
-)
-
-// Known reports whether k is one of the kinds. No journal takes another one:
-// it would be carried out as what it isn't.
-func (k RequestKind) Known() bool {
-	return k == RequestRotate || k == RequestResume || k == RequestAdopt
-}
-
-// Request is an operator's command, on its way to the slot.
-type Request struct {
-	ID     int64       `json:"id"`
-	Kind   RequestKind `json:"kind"`
-	Slot   string      `json:"slot"`
-	Reason string      `json:"reason,omitempty"`
-	// Actor is who asked: "uid 1000".
-	Actor string    `json:"actor"`
-	At    time.Time `json:"at"`
-	// ClosedAt is zero while it is open; Outcome is how it ended.
-	ClosedAt time.Time `json:"closed_at,omitzero"`
-	Outcome  string    `json:"outcome,omitempty"`
 }

@@ -12,8 +12,8 @@ import (
 
 // The looks: each brings one thing into the observation, also its failure.
 
-func (w *work) lookTokens(ctx context.Context, a LookTokens) {
-	list, err := w.e.listTokens(ctx, a.After, w.mem.seq)
+func (w *work) lookTokens(a LookTokens) {
+	list, err := w.e.listTokens(w.soft, a.After, w.mem.seq)
 	if err != nil {
 		return
 	}
@@ -37,6 +37,14 @@ func (w *work) listed(list *snapshot[[]Token]) {
 }
 
 func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
+	if a.Known {
+		if seen, known := w.e.knownAccount(ctx, w.pol); known {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.obs.Account, w.account = &seen, ground{}
+			return
+		}
+	}
 	seen, account, err := w.e.ensure(ctx, w.pol, a.After)
 	if err != nil {
 		w.fail(err)
@@ -47,8 +55,8 @@ func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
 	w.obs.Account, w.account = &seen, account
 }
 
-func (w *work) read(ctx context.Context, a Read) {
-	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+func (w *work) read(a Read) {
+	ctx, cancel := context.WithTimeout(w.soft, w.lookTime())
 	defer cancel()
 	reading, err := w.target(a.Target).Read(ctx, backends.Current)
 	now := w.e.issuer.Now()
@@ -88,8 +96,8 @@ func (w *work) notRead(key string, err error, now time.Time) {
 // glance is a drift check without the secret. Whatever doesn't bear out that the
 // target stands where it stood makes the next look a reading: at once where the
 // store answered, after a back-off where it couldn't be asked, or asks to wait.
-func (w *work) glance(ctx context.Context, a Glance) {
-	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+func (w *work) glance(a Glance) {
+	ctx, cancel := context.WithTimeout(w.soft, w.lookTime())
 	defer cancel()
 	meta, version, err := w.target(a.Target).Describe(ctx)
 	now := w.e.issuer.Now()
@@ -122,8 +130,8 @@ func (w *work) reshaped(key string, r backends.Reading) bool {
 	return err == nil && payload.Fingerprint() != r.Payload
 }
 
-func (w *work) check(ctx context.Context, a Check) {
-	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+func (w *work) check(a Check) {
+	ctx, cancel := context.WithTimeout(w.soft, w.lookTime())
 	defer cancel()
 	why := Reason("")
 	if err := w.target(a.Target).Check(ctx); err != nil {
@@ -135,8 +143,8 @@ func (w *work) check(ctx context.Context, a Check) {
 	w.obs.Checks[a.Target] = why
 }
 
-func (w *work) find(ctx context.Context, a Find) {
-	value, finding := w.value(ctx, a.Generation)
+func (w *work) find(a Find) {
+	value, finding := w.value(w.soft, a.Generation)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.obs.Found[a.Generation] = finding
@@ -204,13 +212,13 @@ func (w *work) unreadable(key string) bool {
 }
 
 func (w *work) findAt(ctx context.Context, key string, fp secret.Fingerprint) (secret.Value, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.e.timeout)
+	ctx, cancel := context.WithTimeout(ctx, w.lookTime())
 	defer cancel()
 	return w.target(key).Find(ctx, fp)
 }
 
 func (w *work) prove(ctx context.Context, a Prove) {
-	value, finding := w.value(ctx, a.Generation)
+	value, finding := w.value(w.soft, a.Generation)
 	switch finding {
 	case NotKnown: // a target that can't be read may have it
 		w.proof(a.Generation, NotProved)
@@ -219,7 +227,7 @@ func (w *work) prove(ctx context.Context, a Prove) {
 		w.proof(a.Generation, NoValue)
 		return
 	}
-	result, _ := w.use(ctx, value)
+	result, _ := w.use(w.soft, value)
 	w.proof(a.Generation, result)
 	if result == ProvedLive {
 		w.proved(ctx, a.Generation)
@@ -251,11 +259,11 @@ func (w *work) proof(number uint64, result ProofResult) {
 	w.obs.Proofs[number] = Proof{At: w.e.issuer.Now(), Result: result}
 }
 
-func (w *work) proveOther(ctx context.Context, a ProveOther) {
+func (w *work) proveOther(a ProveOther) {
 	w.mu.Lock()
 	token := w.obs.Targets[a.Target].Reading.Token
 	w.mu.Unlock()
-	result, who := w.use(ctx, token)
+	result, who := w.use(w.soft, token)
 	if result == ProvedLive && who.AccountID != "" && who.AccountID != w.pol.AccountID {
 		result = ProvedElse
 	}
@@ -266,7 +274,7 @@ func (w *work) proveOther(ctx context.Context, a ProveOther) {
 
 // use takes a token to the API once.
 func (w *work) use(ctx context.Context, token secret.Value) (ProofResult, Identity) {
-	who, err := w.e.issuer.Prove(ctx, token)
+	who, err := w.api().Prove(ctx, token)
 	switch {
 	case err == nil:
 		return ProvedLive, who
@@ -291,5 +299,5 @@ func (w *work) changed(patch func(mine []Token) []Token) {
 		w.obs.Tokens = nil
 		return
 	}
-	w.obs.Tokens = &TokensSeen{At: w.e.issuer.Now(), Mine: patch(slices.Clone(w.obs.Tokens.Mine))}
+	w.obs.Tokens = &TokensSeen{At: w.e.issuer.Now(), Mine: patch(slices.Clone(w.obs.Tokens.Mine)), Patched: true}
 }

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +24,13 @@ type memory struct {
 	looks []lookAt
 	// rested spares a pass; nil: the next one asks Next. asked counts
 	// Engine.Asked.
-	rested  atomic.Pointer[rested]
-	asked   atomic.Uint64
-	seq     uint64 // Engine.mutations after the slot's own last change
-	edition uint64 // Declared.Edition of the last pass
+	rested atomic.Pointer[rested]
+	// interrupt cuts off what the pass under way may be cut off from; nil: no
+	// pass is.
+	interrupt atomic.Pointer[context.CancelFunc]
+	asked     atomic.Uint64
+	seq       uint64 // Engine.mutations after the slot's own last change
+	edition   uint64 // Declared.Edition of the last pass
 }
 
 // unread is a target whose last read failed.

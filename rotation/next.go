@@ -45,13 +45,14 @@ func next(rec *Record, obs *Observation, pol *Policy, now time.Time) ([]Action, 
 func (n *pass) decide() {
 	if n.rec.Revision == 0 {
 		n.rebuild()
-	} else {
-		n.requests()
+	} else if n.requests(); len(n.first) == 0 && !n.hasten() {
 		n.discover()
 		n.keep()
 		n.targets()
 		n.retire()
 		n.issue()
+		n.finish()
+		n.removeOld()
 		if n.resume != nil && len(n.notes) == 0 { // a person speaks of all that is known by now
 			n.note(*n.resume)
 		}
@@ -66,9 +67,13 @@ type pass struct {
 	now time.Time
 
 	looks, notes, deeds []Action
-	resume              *Resume
-	tokensAfter         *time.Time
-	accountAfter        *time.Time
+	// first goes before all looks; beside are looks that go with deeds.
+	first, beside []Action
+	// hurry: something leaked, and is to be dead soon.
+	hurry        bool
+	resume       *Resume
+	tokensAfter  *time.Time
+	accountAfter *time.Time
 	// until is when there may be something to do, whatever is listed;
 	// relistAt is when the list at hand is too old.
 	until, relistAt time.Time
@@ -102,7 +107,10 @@ func (n *pass) answer() ([]Action, Reason) {
 	if n.accountAfter != nil {
 		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter})
 	}
-	for _, set := range [][]Action{n.looks, n.notes, n.deeds} {
+	if len(n.deeds) > 0 {
+		n.deeds = append(n.deeds, n.beside...)
+	}
+	for _, set := range [][]Action{n.first, n.looks, n.notes, n.deeds} {
 		if len(set) > 0 {
 			return set, reason
 		}
@@ -131,8 +139,17 @@ func (n *pass) at(t time.Time) {
 	}
 }
 
-// held reports whether the API is not to be called now.
+// held reports whether the API is not to be called now. What an emergency does
+// has a back-off of its own, and goes ahead unless the API asked to wait.
 func (n *pass) held() bool {
+	if n.hurry && n.obs.Held.Reason != APIThrottled {
+		return false
+	}
+	return n.listsHeld()
+}
+
+// listsHeld is held for lists, which have no other back-off.
+func (n *pass) listsHeld() bool {
 	if !n.now.Before(n.obs.Held.Until) {
 		return false
 	}
@@ -158,7 +175,7 @@ func (n *pass) note(a Action) { n.notes = append(n.notes, a) }
 
 func (n *pass) deed(a Action) {
 	switch a.(type) {
-	case Issue, Revoke, Delete:
+	case Issue, Revoke, RevokeForeign, Delete:
 		if n.held() {
 			return
 		}
@@ -175,7 +192,7 @@ func (n *pass) haveTokens(after time.Time) bool {
 	if n.obs.Tokens != nil && !n.obs.Tokens.At.Before(after) {
 		return true
 	}
-	if !n.held() && (n.tokensAfter == nil || after.After(*n.tokensAfter)) {
+	if !n.listsHeld() && (n.tokensAfter == nil || after.After(*n.tokensAfter)) {
 		n.tokensAfter = new(after)
 	}
 	return false
@@ -187,7 +204,7 @@ func (n *pass) haveAccount(after time.Time) bool {
 	if n.obs.Account != nil && !n.obs.Account.At.Before(after) {
 		return true
 	}
-	if !n.held() && (n.accountAfter == nil || after.After(*n.accountAfter)) {
+	if !n.listsHeld() && (n.accountAfter == nil || after.After(*n.accountAfter)) {
 		n.accountAfter = new(after)
 	}
 	return false
@@ -214,18 +231,45 @@ func (n *pass) tokenByLabel(label string) *Token {
 // requests applies what an operator said, and closes what was carried out.
 func (n *pass) requests() {
 	rotate := false
-	for _, r := range n.obs.Requests {
+	for _, q := range n.obs.Requests {
 		switch {
-		case r.ID > n.rec.Handled && r.Kind != RequestRotate:
-			n.resume = &Resume{Request: r.ID, Adopt: r.Kind == RequestAdopt, Rotate: rotate}
-			return // the next one is looked at with the record that this one makes
-		case r.ID > n.rec.Handled:
+		case q.ID <= n.rec.Handled:
+			n.closeRequest(q)
+		case q.Kind == RequestRotate:
 			rotate = true // it may be the blocked slot that it waits for
-		case r.Kind != RequestRotate:
-			n.note(CloseRequest{Request: r.ID, Outcome: "applied"})
-		case n.rec.Intent == nil && n.rec.Again == "":
-			n.note(CloseRequest{Request: r.ID, Outcome: fmt.Sprintf("issued generation %d", n.rec.Current)})
+		default:
+			n.take(q, rotate)
+			return // the next one is looked at with the record that this one makes
 		}
+	}
+}
+
+// take begins with one request. rotate: one to rotate waits before it.
+func (n *pass) take(q Request, rotate bool) {
+	switch q.Kind {
+	case RequestResume, RequestAdopt:
+		n.resume = &Resume{Request: q.ID, Adopt: q.Kind == RequestAdopt, Rotate: rotate}
+	case RequestEmergency:
+		n.alarm(q, rotate)
+	}
+}
+
+// closeRequest tells how a request that was applied has ended, if it has.
+func (n *pass) closeRequest(q Request) {
+	switch q.Kind {
+	case RequestRotate:
+		if n.rec.Intent == nil && n.rec.Again == "" {
+			n.note(CloseRequest{Request: q.ID, Outcome: fmt.Sprintf("issued generation %d", n.rec.Current)})
+		}
+	case RequestEmergency:
+		switch e := n.rec.Emergency; {
+		case !e.carries(q.ID): // a journal that was set back
+			n.note(CloseRequest{Request: q.ID, Outcome: "over"})
+		case !e.open():
+			n.note(CloseRequest{Request: q.ID, Outcome: e.Outcome})
+		}
+	default:
+		n.note(CloseRequest{Request: q.ID, Outcome: "applied"})
 	}
 }
 

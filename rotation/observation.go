@@ -71,6 +71,8 @@ type TokensSeen struct {
 	// before the engine's own last change to the slot's tokens.
 	At   time.Time
 	Mine []Token
+	// Patched: the engine's own change was put into a list from before.
+	Patched bool
 }
 
 // TargetSeen is one look at a target.

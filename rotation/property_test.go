@@ -77,7 +77,13 @@ func (w *world) next() ([]Action, Reason) {
 		case Deliver:
 			w.checkDeliver(a.Target)
 		case Revoke:
+			if a.Condemned {
+				w.checkCondemned(w.rec.generation(a.Generation))
+				continue
+			}
 			w.checkRevoke(w.rec.generation(a.Generation))
+		case RevokeForeign:
+			w.checkForeign()
 		case Delete:
 			w.checkDelete(w.rec.generation(a.Generation))
 		}
@@ -93,7 +99,7 @@ func copyOf(o Observation) Observation {
 	c.Others, c.Found, c.Posted, c.Checked = cloneMap(o.Others), cloneMap(o.Found), cloneMap(o.Posted), cloneMap(o.Checked)
 	c.Versions = cloneMap(o.Versions)
 	if o.Tokens != nil {
-		c.Tokens = &TokensSeen{At: o.Tokens.At, Mine: slices.Clone(o.Tokens.Mine)}
+		c.Tokens = &TokensSeen{At: o.Tokens.At, Mine: slices.Clone(o.Tokens.Mine), Patched: o.Tokens.Patched}
 	}
 	if o.Account != nil {
 		account := *o.Account
@@ -114,7 +120,7 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 func (w *world) checkSet(actions []Action) {
 	subjects := map[string]bool{}
 	for _, a := range actions {
-		if a.class() != actions[0].class() {
+		if a.class() != actions[0].class() && !w.beside(actions[0], a) {
 			w.t.Fatalf("a set of two classes: %+v", actions)
 		}
 		if _, wait := a.(Wait); wait && len(actions) > 1 {
@@ -132,6 +138,13 @@ func (w *world) checkSet(actions []Action) {
 	if actions[0].class() == note {
 		w.checkOrder(actions)
 	}
+}
+
+// beside: in an emergency the targets are read while the token is issued.
+func (w *world) beside(first, a Action) bool {
+	_, issues := first.(Issue)
+	_, reads := a.(Read)
+	return issues && reads && w.rec.Emergency.open()
 }
 
 // subject is the thing that an action changes or looks at; two actions of a set
@@ -205,11 +218,12 @@ func (w *world) checkIssue() {
 	if intent.Process != w.obs.Process && after.Before(intent.At) {
 		after = intent.At
 	}
-	list := w.obs.Tokens
+	list, urgent := w.obs.Tokens, w.rec.Emergency.open() && after.IsZero()
 	switch {
 	case w.rec.Blocked != "" || !w.obs.Account.Ready():
 		w.t.Fatalf("Issue of a blocked slot: %q, %+v", w.rec.Blocked, w.obs.Account)
-	case list == nil || list.At.Before(after):
+	case list == nil && urgent:
+	case list == nil || list.At.Before(after) && !urgent:
 		w.t.Fatal("Issue without a list from after the last post")
 	case slices.ContainsFunc(list.Mine, func(t Token) bool { return t.Label == intent.Label }):
 		w.t.Fatalf("Issue of the label %s that is listed", intent.Label)
@@ -292,6 +306,36 @@ func (w *world) checkRevoke(g *Generation) {
 		default:
 			w.t.Fatalf("Revoke of g%d, and g%d at %s isn't proved: %+v", g.Number, number, t.Key, proof)
 		}
+	}
+}
+
+// checkCondemned is the guard of an emergency, written a second time: a token from
+// before it, and either a deadline that is over, or targets that were delivered.
+func (w *world) checkCondemned(g *Generation) {
+	e := w.rec.Emergency
+	if e == nil || !g.Condemned || g.Number > w.rec.Condemned && g.TokenID != e.TokenID && g.IssuedAt.After(e.At) {
+		w.t.Fatalf("Revoke of g%d in an emergency that isn't its: %+v", g.Number, e)
+	}
+	if e.RevokeFirst || !w.now.Before(e.Deadline) || !e.DoneAt.IsZero() || e.Foreign {
+		return
+	}
+	for _, t := range w.pol.Targets {
+		switch rec := w.rec.Targets[t.Key]; {
+		case rec.State == Foreign || rec.State == TargetBlocked:
+		case rec.State == InStep && rec.Serves == w.rec.Current && rec.Serves != g.Number:
+		default:
+			w.t.Fatalf("Revoke of g%d before the deadline, and %s is %s and serves g%d", g.Number, t.Key, rec.State, rec.Serves)
+		}
+	}
+}
+
+// checkForeign: the named token is listed on the account, and isn't the slot's.
+func (w *world) checkForeign() {
+	e := w.rec.Emergency
+	named := slices.ContainsFunc(w.obs.Tokens.Mine, func(t Token) bool { return t.ID == e.TokenID })
+	ours := slices.ContainsFunc(w.rec.Generations, func(g Generation) bool { return g.TokenID == e.TokenID && g.counts(e.At) })
+	if e.TokenID == 0 || !named || w.obs.Tokens.At.Before(e.At) || ours {
+		w.t.Fatalf("RevokeForeign of %d: listed %v, the slot's %v", e.TokenID, named, ours)
 	}
 }
 
@@ -386,7 +430,13 @@ func (w *world) some() worldToken {
 
 // atAgent: crashes, lost journals, requests, reloads.
 func (w *world) atAgent() {
-	switch rapid.SampledFrom([]string{"crash", "lose the journal", "rotate", "resume", "adopt", "declare"}).Draw(w.t, "agent") {
+	switch rapid.SampledFrom([]string{"crash", "lose the journal", "rotate", "resume", "adopt", "declare", "emergency", "emergency"}).Draw(w.t, "agent") {
+	case "emergency":
+		q := Request{Kind: RequestEmergency, At: w.now, RevokeFirst: rapid.IntRange(0, 3).Draw(w.t, "revoke first") == 0}
+		if len(w.tokens) > 0 && rapid.IntRange(0, 2).Draw(w.t, "named") == 0 {
+			q.TokenID = rapid.SampledFrom(w.tokens).Draw(w.t, "token").ID
+		}
+		w.request(q)
 	case "crash":
 		w.process++
 		clear(w.values)
@@ -395,11 +445,11 @@ func (w *world) atAgent() {
 	case "lose the journal":
 		w.rec = Record{Slot: w.pol.Slot}
 	case "rotate":
-		w.request(RequestRotate)
+		w.request(Request{Kind: RequestRotate})
 	case "resume":
-		w.request(RequestResume)
+		w.request(Request{Kind: RequestResume})
 	case "adopt":
-		w.request(RequestAdopt)
+		w.request(Request{Kind: RequestAdopt})
 	case "declare":
 		s := &w.pol.Schedule
 		s.Grace = time.Duration(rapid.IntRange(0, 4).Draw(w.t, "grace")) * Day
@@ -411,9 +461,10 @@ func (w *world) atAgent() {
 	}
 }
 
-func (w *world) request(kind RequestKind) {
+func (w *world) request(q Request) {
 	w.closed++
-	w.requests = append(w.requests, Request{ID: w.closed, Kind: kind, Slot: w.pol.Slot})
+	q.ID, q.Slot = w.closed, w.pol.Slot
+	w.requests = append(w.requests, q)
 }
 
 // atAPI: the API's own moods, and the account's.

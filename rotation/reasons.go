@@ -16,6 +16,8 @@ const (
 	Expiring           Reason = "expiring"
 	Age                Reason = "age"
 	DeclarationChanged Reason = "declaration_changed"
+	// Leaked: an operator said that the token is in wrong hands.
+	Leaked Reason = "leaked"
 )
 
 // Why a pass waits.
@@ -29,6 +31,8 @@ const (
 	APIUnavailable    Reason = "api_unavailable"
 	OutcomeUnknown    Reason = "outcome_unknown"
 	NotValidYet       Reason = "not_valid_yet"
+	// EmergencyRunning: until its deadline, for the targets that are left.
+	EmergencyRunning Reason = "emergency_running"
 )
 
 // Why a slot is blocked: a person is needed.
@@ -76,6 +80,7 @@ const (
 	NeverListed     Reason = "never_listed"
 	DeletedByOthers Reason = "deleted_by_others"
 	Retired         Reason = "retired"
+	OldVersionsLeft Reason = "old_versions_left"
 )
 
 // Act names what an event of the history tells.
@@ -114,6 +119,10 @@ const (
 	ActDeleting        Act = "deleting"
 	ActDeleted         Act = "deleted"
 	ActDeleteFailed    Act = "delete_failed"
+	ActRemovedOld      Act = "removed_old_versions"
+	ActRemoveFailed    Act = "remove_failed"
+	ActEmergency       Act = "emergency"
+	ActEmergencyOver   Act = "emergency_over"
 	ActBlocked         Act = "blocked"
 	ActResumed         Act = "resumed"
 	ActPruned          Act = "pruned"

@@ -3,6 +3,7 @@ package rotation
 import (
 	"time"
 
+	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
 )
 
@@ -43,6 +44,11 @@ type Record struct {
 	Again Reason `json:"again,omitempty"`
 	// Handled is the highest request that was applied to this slot.
 	Handled int64 `json:"handled,omitempty"`
+	// Emergency is the last one; nil: there never was one.
+	Emergency *Emergency `json:"emergency,omitempty"`
+	// Condemned is the highest generation of which an emergency said that
+	// none up to it may live: also those that come to light later.
+	Condemned uint64 `json:"condemned,omitempty"`
 }
 
 // Intent is the journaled will to issue one generation.
@@ -70,6 +76,8 @@ type Generation struct {
 	// Claimed: this journal issued or intended it, or a person adopted it.
 	// A token that isn't claimed is never revoked while it lives.
 	Claimed bool `json:"claimed"`
+	// Condemned: an operator's emergency says that it may not live.
+	Condemned bool `json:"condemned,omitempty"`
 	// Reason is why it was issued, or how it was found.
 	Reason   Reason    `json:"reason,omitempty"`
 	IssuedAt time.Time `json:"issued_at,omitzero"`
@@ -156,6 +164,20 @@ type TargetRecord struct {
 	// Attempts and RetryAt are the back-off of delivering.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
+	// Removal is set while old versions there may hold a revoked token and
+	// have to be taken out of reach; nil: there is nothing to do.
+	Removal *Removal `json:"removal,omitempty"`
+}
+
+// Removal is the journaled will to take the versions of revoked tokens out of
+// reach in a store. Nothing waits for it.
+type Removal struct {
+	Since time.Time `json:"since"`
+	// Reason is why it could not be done yet; Attempts and RetryAt are its
+	// back-off.
+	Reason   Reason    `json:"reason,omitempty"`
+	Attempts int       `json:"attempts,omitempty"`
+	RetryAt  time.Time `json:"retry_at,omitzero"`
 }
 
 // Payload ties a payload's fingerprint to the generation in it.
@@ -195,6 +217,37 @@ type AccountRecord struct {
 	// Attempts and RetryAt are the back-off of creating and updating.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
+}
+
+// holds returns the generation that a reading at that target is known to hold,
+// by the token in it, by what was sent there, or by metadata that fits; nil when
+// it is none of ours.
+func (r *Record) holds(key string, seen backends.Reading) *Generation {
+	if !seen.Present {
+		return nil
+	}
+	if g := r.byFingerprint(seen.Token.Fingerprint()); g != nil {
+		return g
+	}
+	for _, p := range r.Targets[key].Payloads {
+		if p.Fingerprint == seen.Payload {
+			return r.generation(p.Generation)
+		}
+	}
+	if g := r.generation(seen.Meta.Generation); g != nil && seen.Meta.Slot == r.Slot && g.TokenID == seen.Meta.TokenID {
+		return g
+	}
+	return nil
+}
+
+// revoked reports whether the token was seen or made to be revoked, and is so
+// still, as far as the record goes.
+func (g *Generation) revoked() bool {
+	switch g.State {
+	case Observing, Deleting, Gone:
+		return !g.RevokedAt.IsZero()
+	}
+	return false
 }
 
 // keepGone is how many gone generations a record keeps for their fingerprints.

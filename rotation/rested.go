@@ -80,9 +80,16 @@ func (w *work) rested() *rested {
 	return r
 }
 
-// Asked says that a request of an operator was stored for the slot: the next
-// pass over it looks for it.
-func (e *Engine) Asked(slot string) { e.memoryOf(slot).asked.Add(1) }
+// Asked says that a request of an operator was stored: the next step of a pass
+// over its slot looks for it. An emergency cuts off what a pass under way waits
+// for at a store.
+func (e *Engine) Asked(q Request) {
+	m := e.memoryOf(q.Slot)
+	m.asked.Add(1)
+	if cut := m.interrupt.Load(); cut != nil && q.Kind.urgent() {
+		(*cut)()
+	}
+}
 
 // Still answers for a slot of which nothing has changed since its last pass,
 // and looks at nothing for it, also not at the record: nobody but the passes

@@ -21,6 +21,7 @@ func (n *pass) retire() {
 			n.retireMissing(g)
 		case !g.MissingAt.IsZero():
 			n.note(Miss{Generation: g.Number})
+		case g.condemned(n.now) && listed.Live(n.now): // hasten's
 		case n.now.Before(g.RetryAt):
 			n.wait(retiring, g.RetryAt, BackOff)
 		case listed.Expired(n.now) && listed.Active:

@@ -54,6 +54,7 @@ func (r *Record) add(g Generation) {
 func (r *Record) discover(t Token, number uint64) Event {
 	r.add(Generation{Number: number, Label: t.Label, TokenID: t.ID, State: Unclaimed,
 		Reason: FoundUnclaimed, IssuedAt: t.Created, Expires: t.Expires})
+	r.condemnFound(r.generation(number), t.Created)
 	return Event{Act: ActFound, Reason: FoundUnclaimed, Generation: number, TokenID: t.ID}
 }
 
@@ -138,6 +139,7 @@ func (r *Record) issued(token Issued, s Schedule, now time.Time) Event {
 	fp := token.Value.Fingerprint()
 	r.add(Generation{Number: intent.Generation, Label: intent.Label, TokenID: token.ID, Fingerprint: fp,
 		State: Live, Claimed: true, Reason: intent.Reason, IssuedAt: now, Days: new(s.Days()), Expires: token.Expires})
+	r.replaced(r.Current, intent.Generation)
 	r.Current, r.Intent, r.Lost, r.Again = intent.Generation, nil, "", ""
 	r.DueAt = drawDueAt(intent.Label, now, token.Expires, s)
 	for key, t := range r.Targets {
@@ -169,7 +171,7 @@ func (r *Record) postponeIssue(why Reason, after time.Duration, now time.Time) E
 	intent := *r.Intent
 	if after == 0 {
 		intent.Attempts++
-		after = backOff(intent.Attempts, intent.Label)
+		after = r.backOff(intent.Attempts, intent.Label)
 	}
 	intent.RetryAt = now.Add(after)
 	r.Intent = &intent
@@ -186,7 +188,7 @@ func (r *Record) proved(number uint64, now time.Time) Event {
 func (r *Record) unprove(a Unprove, now time.Time) Event {
 	g := r.generation(a.Generation)
 	g.Attempts++
-	g.RetryAt = now.Add(backOff(g.Attempts, g.Label))
+	g.RetryAt = now.Add(r.backOff(g.Attempts, g.Label))
 	return Event{Act: ActNotProved, Reason: NotValidYet, Generation: a.Generation, TokenID: g.TokenID}
 }
 
@@ -262,7 +264,7 @@ func (r *Record) deliverFailed(key string, why Reason, after time.Duration, now 
 	t := r.Targets[key]
 	if after == 0 {
 		t.Attempts++
-		after = backOff(t.Attempts, key)
+		after = r.backOff(t.Attempts, key)
 	}
 	t.Reason, t.RetryAt = why, now.Add(after)
 	if why == TargetRefused && t.State != TargetBlocked {
@@ -280,6 +282,12 @@ func (r *Record) move(a Move, now time.Time) Event {
 	}
 	g.State, g.Reason = a.To, a.Reason
 	g.Attempts, g.RetryAt, g.MissingAt = 0, time.Time{}, time.Time{}
+	switch a.Reason {
+	case Ghost: // it came to light only now
+		r.condemnFound(g, time.Time{})
+	case RestoredByHand: // a person's word too, and the later one
+		g.Condemned = false
+	}
 	if a.RevokeAfter.After(g.RevokeAfter) {
 		g.RevokeAfter = a.RevokeAfter
 	}
@@ -317,7 +325,7 @@ func (r *Record) deleted(number uint64, now time.Time) Event {
 func (r *Record) retireFailed(number uint64, act Act, why Reason, now time.Time) Event {
 	g := r.generation(number)
 	g.Attempts++
-	g.RetryAt = now.Add(backOff(g.Attempts, g.Label))
+	g.RetryAt = now.Add(r.backOff(g.Attempts, g.Label))
 	return Event{Act: act, Reason: why, Generation: number, TokenID: g.TokenID}
 }
 

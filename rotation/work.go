@@ -21,6 +21,9 @@ type work struct {
 	at     []*backends.Target // those of the policy, in its order
 	mem    *memory
 	failed error // the first commit that the journal refused
+	// soft is the ctx of calls that may be cut off when something urgent is
+	// asked for: looks, and what is done at stores.
+	soft context.Context
 
 	mu   sync.Mutex
 	rec  Record
@@ -28,7 +31,7 @@ type work struct {
 	last time.Time // the API's time as of the last step
 	// tokens and account say how firm the two of obs are.
 	tokens, account ground
-	// asked is memory.asked at the start, before requests were read.
+	// asked is memory.asked before requests were last read.
 	asked uint64
 }
 
@@ -96,7 +99,9 @@ func (w *work) refresh() time.Time {
 func (w *work) rewind(now time.Time) {
 	w.obs.Began = earlier(w.obs.Began, now)
 	if w.obs.Tokens != nil {
-		w.obs.Tokens = &TokensSeen{At: earlier(w.obs.Tokens.At, now), Mine: w.obs.Tokens.Mine}
+		list := *w.obs.Tokens
+		list.At = earlier(list.At, now)
+		w.obs.Tokens = &list
 	}
 	if w.obs.Account != nil {
 		w.obs.Account.At = earlier(w.obs.Account.At, now)
@@ -221,21 +226,21 @@ func (w *work) act(ctx context.Context, a Action) {
 	now := w.e.issuer.Now()
 	switch a := a.(type) {
 	case LookTokens:
-		w.lookTokens(ctx, a)
+		w.lookTokens(a)
 	case EnsureAccount:
 		w.ensureAccount(ctx, a)
 	case Read:
-		w.read(ctx, a)
+		w.read(a)
 	case Glance:
-		w.glance(ctx, a)
+		w.glance(a)
 	case Check:
-		w.check(ctx, a)
+		w.check(a)
 	case Find:
-		w.find(ctx, a)
+		w.find(a)
 	case Prove:
 		w.prove(ctx, a)
 	case ProveOther:
-		w.proveOther(ctx, a)
+		w.proveOther(a)
 	case Issue:
 		w.issue(ctx, a)
 	case Deliver:
@@ -244,8 +249,14 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.revoke(ctx, a)
 	case Delete:
 		w.delete(ctx, a)
+	case RemoveOld:
+		w.removeOld(ctx, a)
+	case RevokeForeign:
+		w.revokeForeign(ctx)
 	case Resume:
 		w.resume(ctx, a)
+	case Alarm:
+		w.alarm(ctx, a)
 	case CloseRequest:
 		if err := w.e.journal.CloseRequest(ctx, a.Request, a.Outcome); err != nil {
 			w.fail(err)
@@ -283,9 +294,15 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 	case Miss:
 		return r.miss(a)
 	case Move:
-		return r.move(a, now)
+		event := r.move(a, now)
+		r.oweRemoval(a.Generation, w.removes, now)
+		return event
 	case Block:
 		return r.block(a)
+	case Alarm:
+		return r.alarm(a, now)
+	case Finish:
+		return r.finish(a, now)
 	}
 	return Event{}
 }

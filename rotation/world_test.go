@@ -202,7 +202,13 @@ func (w *world) act(a Action) {
 	case Deliver:
 		w.deliver(a.Target)
 	case Revoke:
+		if a.Condemned {
+			w.revokeCondemned(a.Generation)
+			return
+		}
 		w.retire(a.Generation, Revoking)
+	case RevokeForeign:
+		w.revokeForeign()
 	case Delete:
 		w.retire(a.Generation, Deleting)
 	default:
@@ -396,12 +402,49 @@ func (w *world) retire(number uint64, to State) {
 	})
 }
 
+// revokeCondemned and revokeForeign are the same in an emergency.
+func (w *world) revokeCondemned(number uint64) {
+	id := w.rec.generation(number).TokenID
+	missing, err := w.kill(id)
+	w.commit(func(r *Record) Event {
+		if err != nil {
+			return r.retireFailed(number, ActRevokeFailed, APIUnavailable, w.now)
+		}
+		r.tellRevoked(RevokedToken{TokenID: id, Generation: number, At: w.now, Missing: missing})
+		return r.revoked(number, Leaked, w.now)
+	})
+}
+
+func (w *world) revokeForeign() {
+	missing, err := w.kill(w.rec.Emergency.TokenID)
+	w.commit(func(r *Record) Event {
+		if err != nil {
+			return r.foreignFailed(APIUnavailable, w.now)
+		}
+		return r.revokedForeign(missing, w.now)
+	})
+}
+
+// kill revokes a token, or fails.
+func (w *world) kill(id int64) (missing bool, err error) {
+	done, err := w.lost()
+	list, t := w.obs.Tokens, w.token(id)
+	w.obs.Tokens = nil
+	if done && t != nil {
+		t.Active = false
+	}
+	if err == nil {
+		w.obs.Tokens = patched(list, w.now, func(mine []Token) []Token { return changed(mine, id, Revoking) })
+	}
+	return t == nil, err
+}
+
 // patched is the list at hand with a change that is known.
 func patched(list *TokensSeen, now time.Time, change func([]Token) []Token) *TokensSeen {
 	if list == nil {
 		return nil
 	}
-	return &TokensSeen{At: now, Mine: change(slices.Clone(list.Mine))}
+	return &TokensSeen{At: now, Mine: change(slices.Clone(list.Mine)), Patched: true}
 }
 
 // changed is the list after a token was revoked or deleted.

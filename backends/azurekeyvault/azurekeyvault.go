@@ -61,10 +61,14 @@ func Driver() backends.Driver {
 
 func properties() backends.Properties {
 	return backends.Properties{
-		Versions:   true,
-		Metadata:   true,
-		MaxPayload: maxPayload,
-		Path:       backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
+		Versions: true,
+		Metadata: true,
+		// Key Vault keeps every version for ever, and whoever may read one may
+		// read all.
+		RemoveRevoked: true,
+		MaxPayload:    maxPayload,
+		MaxMeta:       maxTag,
+		Path:          backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,14 +133,21 @@ func TestDatabaseOfAnotherProgram(t *testing.T) {
 // later is a release with one more migration.
 func later(next string) dialect {
 	d := sqliteDialect
+	names, _ := d.files()
 	d.folder = "m"
-	steps := fstest.MapFS{"m/0003_next.sql": {Data: []byte(next)}}
-	for _, name := range []string{"0001_first.sql", "0002_events_at.sql"} {
-		text, _ := fs.ReadFile(migrations, "migrations/sqlite/"+name)
-		steps["m/"+name] = &fstest.MapFile{Data: text}
+	steps := fstest.MapFS{nextStep(): {Data: []byte(next)}}
+	for _, name := range names {
+		text, _ := fs.ReadFile(migrations, name)
+		steps["m/"+filepath.Base(name)] = &fstest.MapFile{Data: text}
 	}
 	d.steps = steps
 	return d
+}
+
+// nextStep is the name of the migration that later adds.
+func nextStep() string {
+	names, _ := sqliteDialect.files()
+	return fmt.Sprintf("m/%04d_next.sql", len(names)+1)
 }
 
 func TestMigration(t *testing.T) {
@@ -149,8 +157,8 @@ func TestMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRevision(t, j, 1)
-	if versions, err := column[int](t.Context(), j.readers, "SELECT version FROM schema_version ORDER BY version"); err != nil || len(versions) != 3 {
-		t.Errorf("versions %v, %v; want three", versions, err)
+	if versions, err := column[int](t.Context(), j.readers, "SELECT version FROM schema_version ORDER BY version"); err != nil || nextStep() != fmt.Sprintf("m/%04d_next.sql", len(versions)) {
+		t.Errorf("versions %v, %v; want one up to that of %s", versions, err, nextStep())
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -162,7 +170,7 @@ func TestMigration(t *testing.T) {
 func TestMigrationThatFails(t *testing.T) {
 	path := closedFile(t)
 	_, err := open(t.Context(), path, Options{}, later("CREATE TABLE more (a); CREATE TABLE slots (a)"))
-	if err == nil || !strings.Contains(err.Error(), "0003_next.sql") {
+	if err == nil || !strings.Contains(err.Error(), filepath.Base(nextStep())) {
 		t.Fatalf("%v, want an error that names the migration", err)
 	}
 	j := mustOpen(t, path, Options{}) // as it was, and not locked
@@ -173,10 +181,10 @@ func TestMigrationThatFails(t *testing.T) {
 }
 
 func TestMigrationsAreNumbered(t *testing.T) {
-	for _, name := range []string{"m/0004_gap.sql", "m/x.sql"} {
+	for _, name := range []string{"m/0099_gap.sql", "m/x.sql"} {
 		d := later("")
 		d.steps.(fstest.MapFS)[name] = &fstest.MapFile{}
-		delete(d.steps.(fstest.MapFS), "m/0003_next.sql")
+		delete(d.steps.(fstest.MapFS), nextStep())
 		if _, err := d.files(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v, want an error that names it", name, err)
 		}

@@ -11,15 +11,14 @@ import (
 )
 
 const (
-	insertRequest = `INSERT INTO requests (kind, slot, reason, actor, at, outcome)
-		VALUES ($1, $2, $3, $4, $5, '') RETURNING id`
-	selectRequest = `SELECT id, kind, slot, reason, actor, at, closed_at, outcome FROM requests `
-	openRequests  = selectRequest + "WHERE slot = $1 AND closed_at IS NULL ORDER BY id"
-	oneRequest    = selectRequest + "WHERE id = $1"
-	closeRequest  = `UPDATE requests SET closed_at = $2, outcome = $3 WHERE id = $1 AND closed_at IS NULL`
+	insertRequest = `INSERT INTO requests (kind, slot, reason, actor, at, revoke_first, deadline, token_id, outcome)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '') RETURNING id`
+	selectRequest = `SELECT id, kind, slot, reason, actor, at, revoke_first, deadline, token_id, closed_at, outcome
+		FROM requests `
+	openRequests = selectRequest + "WHERE slot = $1 AND closed_at IS NULL ORDER BY id"
+	oneRequest   = selectRequest + "WHERE id = $1"
+	closeRequest = `UPDATE requests SET closed_at = $2, outcome = $3 WHERE id = $1 AND closed_at IS NULL`
 )
-
-var errRequest = errors.New("a request needs a known kind and a slot")
 
 // AddRequest implements [rotation.Journal] as AddRequests does. When it fails
 // it returns q as it was.
@@ -38,8 +37,8 @@ func (j *Journal) AddRequests(ctx context.Context, list []rotation.Request) ([]r
 	const op = "add requests to journal"
 	stored := make([]rotation.Request, len(list))
 	for i, q := range list {
-		if !q.Kind.Known() || !usable(q.Slot) {
-			return nil, fail(op, j.path, nil, errRequest)
+		if err := q.Check(); err != nil {
+			return nil, fail(op, j.path, nil, err)
 		}
 		q.Reason, q.Actor = clean(q.Reason), clean(q.Actor)
 		q.ClosedAt, q.Outcome = time.Time{}, ""
@@ -69,7 +68,11 @@ func addRequest(w *writing, q *rotation.Request) error {
 	if err != nil {
 		return err
 	}
-	return w.row(insertRequest, string(q.Kind), q.Slot, q.Reason, q.Actor, at).Scan(&q.ID)
+	first := 0
+	if q.RevokeFirst {
+		first = 1
+	}
+	return w.row(insertRequest, string(q.Kind), q.Slot, q.Reason, q.Actor, at, first, int64(q.Deadline), q.TokenID).Scan(&q.ID)
 }
 
 // Requests implements [rotation.Journal].
@@ -131,14 +134,16 @@ type scanner interface{ Scan(into ...any) error }
 
 func scanRequest(from scanner) (rotation.Request, error) {
 	var id int64 // the row's own number: always one
-	var kind, slot, reason, actor, at, closed, outcome cell
-	if err := from.Scan(&id, &kind, &slot, &reason, &actor, &at, &closed, &outcome); err != nil {
+	var kind, slot, reason, actor, at, first, deadline, token, closed, outcome cell
+	err := from.Scan(&id, &kind, &slot, &reason, &actor, &at, &first, &deadline, &token, &closed, &outcome)
+	if err != nil {
 		return rotation.Request{}, err
 	}
 	l := line{table: "requests", key: fmt.Sprint(id)}
 	q := rotation.Request{ID: id, Kind: rotation.RequestKind(take(&l, "kind", kind.text)), Slot: take(&l, "slot", slot.text),
 		Reason: take(&l, "reason", reason.text), Actor: take(&l, "actor", actor.text), At: take(&l, "at", at.moment),
-		Outcome: take(&l, "outcome", outcome.text)}
+		RevokeFirst: take(&l, "revoke_first", first.number) != 0, Deadline: time.Duration(take(&l, "deadline", deadline.number)),
+		TokenID: take(&l, "token_id", token.number), Outcome: take(&l, "outcome", outcome.text)}
 	if closed.value != nil {
 		q.ClosedAt = take(&l, "closed_at", closed.moment)
 	}

@@ -30,6 +30,8 @@ type scene struct {
 	slow bool
 	// inTurn: a plan strikes the same acts in each run.
 	inTurn bool
+	// emergency is asked for on the second day; nil: there is none.
+	emergency *rotation.Request
 }
 
 // scenes have a store of each kind. The last three have no other one, so that
@@ -81,11 +83,16 @@ func (s scene) play(t *testing.T, faults plan, days int) (broken string, acts []
 			l.API.SetLag(time.Minute)
 			l.API.SetValidAfter(10 * time.Second)
 		}
-		for range days {
+		for day := range days {
+			if day == 1 && s.emergency != nil {
+				l.Ask(*s.emergency)
+			}
 			l.Run(rotation.Day)
+			l.Leaks(leakBound)
 		}
 		l.Quiesce()
 		l.Settled()
+		l.Unanswered()
 		broken, acts = l.Broken(), l.Script.Names()
 	})
 	return broken, acts
@@ -138,20 +145,22 @@ func TestEveryPairOfFaults(t *testing.T) {
 	}
 	for i, s := range scenes() {
 		t.Run(s.name, func(t *testing.T) {
-			s.playAll(t, s.pairs(t, func(act string, kind rotationtest.FaultKind) bool { return i == 0 || s.concerns(act, kind) }), oneRotation)
+			wanted := func(act string, kind rotationtest.FaultKind) bool { return i == 0 || s.concerns(act, kind) }
+			s.playAll(t, s.pairs(t, 0, oneRotation, wanted), oneRotation)
 		})
 	}
 }
 
-// pairs are two faults each, of which one at least is wanted.
-func (s scene) pairs(t *testing.T, wanted func(act string, kind rotationtest.FaultKind) bool) (plans []plan) {
+// pairs are two faults each, of which one at least is wanted. The first is not
+// before the act from, counted from 0.
+func (s scene) pairs(t *testing.T, from, days int, wanted func(act string, kind rotationtest.FaultKind) bool) (plans []plan) {
 	t.Helper()
-	for first, name := range s.clean(t, oneRotation) {
-		if underRace && first%5 != 0 {
+	for first, name := range s.clean(t, days) {
+		if underRace && first%5 != 0 || first < from {
 			continue
 		}
 		for _, a := range faultsOf(first, name) {
-			_, then := s.play(t, plan{first + 1: a}, oneRotation)
+			_, then := s.play(t, plan{first + 1: a}, days)
 			for second := first + 1; second < len(then); second++ {
 				for _, b := range faultsOf(second, then[second]) {
 					if wanted(name, a) || wanted(then[second], b) {

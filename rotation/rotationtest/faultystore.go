@@ -71,6 +71,12 @@ func (f faultyBackend) Promote(ctx context.Context, ref backends.Ref, pending, p
 	})
 }
 
+// Remove implements backends.Remover.
+func (f faultyBackend) Remove(ctx context.Context, ref backends.Ref, version backends.Version) error {
+	remover, _ := backends.As[backends.Remover](f.Backend)
+	return f.act(ctx, "remove", ref, nil, func() error { return remover.Remove(ctx, ref, version) })
+}
+
 // Describe implements backends.Describer.
 func (f faultyBackend) Describe(ctx context.Context, ref backends.Ref) (meta backends.Meta, v backends.Version, err error) {
 	describer, _ := backends.As[backends.Describer](f.Backend)

@@ -58,6 +58,21 @@ func requestComesBack(t *testing.T, j rotation.Journal) {
 	}
 	want := ask(slotA)
 	want.ID, want.At = added.ID, added.At
+	wantRequest(t, j, want, added)
+	q := rotation.Request{Kind: rotation.RequestEmergency, Slot: slotB, Reason: "leaked", Actor: "uid 0", RevokeFirst: true,
+		Deadline: 90 * time.Second, TokenID: 1<<62 + 1}
+	added, err := j.AddRequest(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.ID, q.At = added.ID, added.At
+	wantRequest(t, j, q, added)
+}
+
+// wantRequest wants a request as it was added, as it is read, and as it is
+// listed alone.
+func wantRequest(t *testing.T, j rotation.Journal, want, added rotation.Request) {
+	t.Helper()
 	if diff := cmp.Diff(want, added); diff != "" {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
@@ -68,14 +83,16 @@ func requestComesBack(t *testing.T, j rotation.Journal) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]rotation.Request{want}, requests(t, j, slotA)); diff != "" {
+	if diff := cmp.Diff([]rotation.Request{want}, requests(t, j, want.Slot)); diff != "" {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 }
 
 func requestNeedsKindAndSlot(t *testing.T, j rotation.Journal) {
 	for _, q := range []rotation.Request{{}, {Kind: rotation.RequestResume}, {Slot: slotA}, {Kind: "dance", Slot: slotA},
-		{Kind: rotation.RequestResume, Slot: "a\xff"}} {
+		{Kind: rotation.RequestResume, Slot: "a\xff"}, {Kind: rotation.RequestRotate, Slot: slotA, TokenID: 7},
+		{Kind: rotation.RequestRotate, Slot: slotA, RevokeFirst: true}, {Kind: rotation.RequestAdopt, Slot: slotA, Deadline: 1},
+		{Kind: rotation.RequestEmergency, Slot: slotA, TokenID: -1}, {Kind: rotation.RequestEmergency, Slot: slotA, Deadline: -1}} {
 		if _, err := j.AddRequest(t.Context(), q); err == nil {
 			t.Errorf("%+v was taken", q)
 		}

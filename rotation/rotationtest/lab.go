@@ -45,9 +45,11 @@ type Lab struct {
 	volatile   []*mem.Store
 	others     []*other
 	lastServed map[int64]time.Time
-	mu         sync.Mutex
-	broken     []string
-	breaches   map[string]bool
+	// emergencies are those that were asked for.
+	emergencies []rotation.Request
+	mu          sync.Mutex
+	broken      []string
+	breaches    map[string]bool
 }
 
 // other is another agent, with a journal of its own and without faults.
@@ -214,11 +216,21 @@ func (l *Lab) Told(act rotation.Act) []rotation.Event {
 // Request puts an operator's request into the journal.
 func (l *Lab) Request(kind rotation.RequestKind) rotation.Request {
 	l.T.Helper()
-	q, err := l.Journal.AddRequest(context.Background(), rotation.Request{Kind: kind, Slot: l.Slot.Policy.Slot, Actor: "uid 1000"})
+	return l.Ask(rotation.Request{Kind: kind})
+}
+
+// Ask is Request with all that can be asked for.
+func (l *Lab) Ask(q rotation.Request) rotation.Request {
+	l.T.Helper()
+	q.Slot, q.Actor, q.At = l.Slot.Policy.Slot, "uid 1000", l.API.Now()
+	q, err := l.Journal.AddRequest(context.Background(), q)
 	if err != nil {
 		l.T.Fatal(err)
 	}
-	l.Engine.Asked(q.Slot)
+	if q.Kind == rotation.RequestEmergency {
+		l.emergencies = append(l.emergencies, q)
+	}
+	l.Engine.Asked(q)
 	return q
 }
 
@@ -271,7 +283,7 @@ func (l *Lab) look() {
 		l.lastServed[token.ID] = l.API.now()
 		works := l.API.byID(token.ID) != nil && l.API.works(l.API.byID(token.ID))
 		l.API.mu.Unlock()
-		if !works && !l.DeadAllowed {
+		if !works && !l.DeadAllowed && !l.cutOff(token) {
 			l.breach("promise 1: %s serves the dead token %s", l.Slot.Targets[i].Key(), token.Label)
 		}
 	}
@@ -280,6 +292,10 @@ func (l *Lab) look() {
 // revoking checks promises 2 and 5 at the instant of a revocation. The API is
 // locked.
 func (l *Lab) revoking(victim rotation.Token) {
+	if all := l.condemning(victim); len(all) > 0 {
+		l.revokingNow(all, victim)
+		return
+	}
 	if _, ours := rotation.ParseLabel(victim.Label, LabToken, "lab"); !ours {
 		l.breach("promise 5: the token %s isn't ours and is revoked", victim.Label)
 	}

@@ -140,9 +140,12 @@ func copyOf(rec rotation.Record) rotation.Record {
 	for i := range rec.Generations {
 		rec.Generations[i].Days = copyTo(rec.Generations[i].Days)
 	}
+	if rec.Emergency = copyTo(rec.Emergency); rec.Emergency != nil {
+		rec.Emergency.Requests, rec.Emergency.Revoked = slices.Clone(rec.Emergency.Requests), slices.Clone(rec.Emergency.Revoked)
+	}
 	rec.Targets = maps.Clone(rec.Targets)
 	for key, t := range rec.Targets {
-		t.Payloads, t.Other = slices.Clone(t.Payloads), copyTo(t.Other)
+		t.Payloads, t.Other, t.Removal = slices.Clone(t.Payloads), copyTo(t.Other), copyTo(t.Removal)
 		rec.Targets[key] = t
 	}
 	return rec

@@ -2,15 +2,12 @@ package rotationtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
 )
-
-var errRequest = errors.New("a request needs a known kind and a slot")
 
 // AddRequest implements [rotation.Journal].
 func (m *Memory) AddRequest(ctx context.Context, q rotation.Request) (rotation.Request, error) {
@@ -24,8 +21,8 @@ func (m *Memory) AddRequest(ctx context.Context, q rotation.Request) (rotation.R
 // AddRequests implements [rotation.Journal].
 func (m *Memory) AddRequests(ctx context.Context, list []rotation.Request) (stored []rotation.Request, err error) {
 	for _, q := range list {
-		if !q.Kind.Known() || !usable(q.Slot) {
-			return nil, errRequest
+		if err := q.Check(); err != nil {
+			return nil, err
 		}
 	}
 	err = m.write(ctx, false, func(s *store) error {

@@ -134,11 +134,11 @@ var delivering = []mutant{
 	{
 		Name: "compare-and-set", Rule: "a write replaces nothing but what was read before it",
 		Where: `design.md, "Packages"`,
-		Edits: []edit{{"rotation/deeds.go", `	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
+		Edits: []edit{{"rotation/deeds.go", `	bounded, cancel := context.WithTimeout(w.soft, w.deliverTime())
 `, `	if now, err := target.Read(ctx, backends.Current); err == nil {
 		prev = now.Version
 	}
-	bounded, cancel := context.WithTimeout(ctx, w.e.timeout)
+	bounded, cancel := context.WithTimeout(w.soft, w.deliverTime())
 `}},
 		Package: "rotation/rotationtest/mutants", Test: "TestRuleAWriteReplacesWhatWasRead",
 	},

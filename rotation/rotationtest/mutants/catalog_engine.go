@@ -5,14 +5,14 @@ var engine = []mutant{
 	{
 		Name: "notes-before-deeds", Rule: "what was seen is committed before the world is changed",
 		Where:   `design.md, "Each target"`,
-		Edits:   []edit{{"rotation/next.go", `[][]Action{n.looks, n.notes, n.deeds}`, `[][]Action{n.looks, n.deeds, n.notes}`}},
+		Edits:   []edit{{"rotation/next.go", `[][]Action{n.first, n.looks, n.notes, n.deeds}`, `[][]Action{n.first, n.looks, n.deeds, n.notes}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleSeenIsCommittedBeforeOverwritten",
 		InWorlds: true,
 	},
 	{
 		Name: "looks-before-deeds", Rule: "nothing is done while something is still to be looked at",
 		Where:   `design.md, "More rules"`,
-		Edits:   []edit{{"rotation/next.go", `[][]Action{n.looks, n.notes, n.deeds}`, `[][]Action{n.deeds, n.looks, n.notes}`}},
+		Edits:   []edit{{"rotation/next.go", `[][]Action{n.first, n.looks, n.notes, n.deeds}`, `[][]Action{n.first, n.deeds, n.looks, n.notes}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRereadBeforeRevoke",
 		InWorlds: true,
 	},

@@ -24,14 +24,14 @@ var issuing = []mutant{
 	{
 		Name: "never-post-again-unseen", Rule: "a post whose outcome is unknown is repeated only when a list from after it lacks the label",
 		Where:   `design.md, "Issuing"`,
-		Edits:   []edit{{"rotation/issue.go", `if !n.haveTokens(posted) {`, `if !n.haveTokens(time.Time{}) {`}},
+		Edits:   []edit{{"rotation/issue.go", `if !unseen && !n.haveTokens(posted) {`, `if !unseen && !n.haveTokens(time.Time{}) {`}},
 		Package: "rotation", Test: "TestNextIssues",
 		Beyond: "their API refuses a name that is taken, as it is documented: the list is the second lock on that door",
 	},
 	{
 		Name: "listed-label-is-burnt", Rule: "a label that is listed already is not posted again",
 		Where:   `design.md, "Issuing"`,
-		Edits:   []edit{{"rotation/issue.go", `if t := n.tokenByLabel(intent.Label); t != nil {`, `if t := n.tokenByLabel(intent.Label); t != nil && false {`}},
+		Edits:   []edit{{"rotation/issue.go", `if t := n.listedUnder(intent.Label); t != nil {`, `if t := n.listedUnder(intent.Label); t != nil && false {`}},
 		Package: "rotation", Test: "TestNextIssues",
 		Beyond: "their API refuses a name that is taken, as it is documented: the list is the second lock on that door",
 	},

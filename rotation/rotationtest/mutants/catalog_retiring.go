@@ -300,6 +300,29 @@ var retiring = []mutant{
 		Package: "rotation", Test: "TestNextDoesWhatAPersonSays",
 	},
 	{
+		Name: "old-versions-go", Rule: "where a store says so, the old versions of a revoked token are taken out of reach",
+		Where:   "docs/decisions/old-versions.md",
+		Edits:   []edit{{"rotation/oldversions.go", `	if g != nil && g.revoked() && wanted(key, g) {`, `	if false && wanted(key, g) {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleOldVersionsGoWithTheirToken",
+		Beyond: "an old version holds a dead token: that it lies there breaks no promise",
+	},
+	{
+		Name: "old-versions-of-dead-tokens-alone", Rule: "an old version whose token isn't known to be revoked stays",
+		Where: "docs/decisions/old-versions.md",
+		Edits: []edit{{"rotation/oldversions.go", `return g != nil && g.revoked()
+	})`, `return g == nil || g != nil
+	})`}},
+		Package: "rotation/rotationtest", Test: "TestRuleOthersVersionsStay",
+		Beyond: "nobody reads an old version there, and the next rotation needs none",
+	},
+	{
+		Name: "old-versions-wait-for-the-delivery", Rule: "a target that may serve the dead token is delivered before its versions are looked at",
+		Where:   "docs/decisions/old-versions.md",
+		Edits:   []edit{{"rotation/oldversions.go", `case rec.State == Behind || rec.State == TargetBlocked:`, `case false:`}},
+		Package: "rotation", Test: "TestNextRemovesOldVersions",
+		Beyond: "an old version holds a dead token: that it lies there breaks no promise",
+	},
+	{
 		Name: "target-that-left", Rule: "a target that left the declaration keeps nothing waiting",
 		Where:   `design.md, "Each target"`,
 		Edits:   []edit{{"rotation/deliver.go", `if !pol.declares(key) {`, `if false && !pol.declares(key) {`}},

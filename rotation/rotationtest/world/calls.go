@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -250,6 +251,7 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	switch why {
 	case rotation.Age:
 		early = now.Before(current.IssuedAt.Add(s.Every - s.Every/50))
+		c.keptInvalid(a, d, current.TokenID)
 	case rotation.Expiring:
 		left := current.Expires.Sub(current.IssuedAt.Add(s.Every - s.Every/50))
 		early = now.Before(current.Expires.Add(-left / 2))
@@ -259,6 +261,18 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	if early {
 		c.breach("needless: %s issues for %s (%s), which was issued at %s and runs out at %s", a.name, d.Policy.Slot, why,
 			current.IssuedAt.UTC().Format("02 15:04"), current.Expires.UTC().Format("02 15:04"))
+	}
+}
+
+// keptInvalid checks that a token that never became valid doesn't live to its
+// age, where nothing kept the agent from finding out.
+func (c *checker) keptInvalid(a *agent, d rotation.Declared, id int64) {
+	m := c.calls.tokens[id]
+	if m == nil || c.w.notYet[id].Sub(m.at.at) < rotation.Day || c.waitsForPeople(d) {
+		return
+	}
+	if quiet := time.Since(later(m.at.at, c.w.troubled)); quiet > rotation.Day {
+		c.breach("promise 3: %s keeps %s, which was never valid, for %s without trouble", a.name, m.label, quiet)
 	}
 }
 
@@ -309,23 +323,45 @@ func (c *checker) whose(a *agent, d rotation.Declared, e rotation.Event) {
 		return
 	}
 	token, made := c.w.api.Within(item.Payload)
-	_, hidden := t.Format.Extract(item.Payload)
-	rec := a.record(e.Slot)
+	value, hidden := t.Format.Extract(item.Payload)
 	switch {
 	case e.Generation != 0:
 		if g := a.generation(e.Slot, e.Generation); hidden == nil && (!made || token.ID != g.TokenID) {
 			c.breach("promise 5: %s takes what stands at %s for g%d", a.name, t.Key(), e.Generation)
 		}
 	case e.Reason == rotation.TargetHoldsForeign || e.Reason == rotation.TargetHoldsOther:
-		m := c.calls.tokens[token.ID]
-		issued := m != nil && m.by.agent == a && m.at.at.After(c.forgot)
-		sent := slices.ContainsFunc(rec.Targets[t.Key()].Payloads, func(p rotation.Payload) bool { return p.Fingerprint == item.Payload.Fingerprint() })
-		told := len(c.w.agents) == 1 && m != nil && item.Meta.Slot == e.Slot && item.Meta.TokenID == token.ID && !slices.ContainsFunc(rec.Generations,
-			func(g rotation.Generation) bool { return g.Number == item.Meta.Generation && g.TokenID != token.ID })
-		if issued && hidden == nil || sent || told {
+		if hidden != nil {
+			value = secret.Value{}
+		}
+		if made && c.knows(a, e, token, value.Fingerprint(), item) {
 			c.breach("promise 8: %s takes %s at %s for another's", a.name, token.Label, t.Key())
 		}
 	}
+}
+
+// knows reports whether an agent can tell that a token is of its slot: its
+// journal has issued it, has its fingerprint or that of the payload, or the
+// store's metadata says so, and the journal nothing else. value is zero where
+// the format doesn't give the token back.
+func (c *checker) knows(a *agent, e rotation.Event, token rotation.Token, value secret.Fingerprint, item backends.Item) bool {
+	rec, m := a.record(e.Slot), c.calls.tokens[token.ID]
+	disputed := len(c.w.agents) > 1 // a number may be two tokens'
+	for _, g := range rec.Generations {
+		if value != "" && g.Fingerprint == value {
+			return true
+		}
+		disputed = disputed || g.Number == item.Meta.Generation && g.TokenID != token.ID
+	}
+	for _, p := range rec.Targets[e.Target].Payloads {
+		if p.Fingerprint == item.Payload.Fingerprint() {
+			return true
+		}
+	}
+	if m == nil {
+		return false
+	}
+	return value != "" && m.by.agent == a && m.at.at.After(c.forgot) ||
+		!disputed && item.Meta.Slot == e.Slot && item.Meta.TokenID == token.ID
 }
 
 // rebuilt checks that what a store's metadata proves was adopted.

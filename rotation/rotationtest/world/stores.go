@@ -165,6 +165,19 @@ func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (it
 	return item, v, err
 }
 
+// Remove takes an old version out of reach. It must hold a dead token.
+func (s store) Remove(ctx context.Context, ref backends.Ref, version backends.Version) error {
+	remover, _ := backends.As[backends.Remover](s.next)
+	return s.write(ctx, "remove", ref, false, func(ctx context.Context) error {
+		w := s.life.agent.w
+		item, at, err := s.next.Get(ctx, ref, backends.Previous)
+		if token, known := w.api.Within(item.Payload); err == nil && at == version && (!known || w.check.works(token)) {
+			w.check.breach("promise 5: a version of %s is removed that holds no dead token: %q", ref, token.Label)
+		}
+		return remover.Remove(ctx, ref, version)
+	})
+}
+
 // looked notes what the process has seen there. The world is locked.
 func (s store) looked(ref backends.Ref) {
 	s.life.looked[ref.String()] = s.life.agent.w.moment()
