@@ -311,6 +311,7 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 	}
 	acts, cancel := lingering(ctx, lastAct)
 	defer cancel()
+	defer w.release()
 	for range maxSteps {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err()
@@ -318,9 +319,11 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 		if err := w.heed(ctx); err != nil {
 			return Outcome{}, err
 		}
-		now := w.refresh()
-		actions, reason := next(&w.rec, &w.obs, w.pol, now)
+		actions, reason := w.next()
 		if wait, ok := actions[0].(Wait); ok {
+			if w.lateLook() {
+				continue
+			}
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
 				Unread: w.unreadTargets(), settled: w.rec.atPeace(w.pol)}, nil
