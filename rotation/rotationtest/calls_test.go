@@ -42,7 +42,7 @@ var rotationCalls = map[string]map[string]int{
 	"vault":               {"get": 3, "check": 1, "put": 1},
 	"aws-secrets-manager": {"get": 3, "check": 1, "stage": 1, "promote": 1},
 	"azure-key-vault":     {"get": 5, "check": 1, "put": 1, "remove": 1},
-	"file":                {"get": 3, "check": 1, "put": 1},
+	"file":                {"get": 4, "check": 1, "put": 1},
 }
 
 func TestOneRotationAsksTheStores(t *testing.T) {
