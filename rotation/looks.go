@@ -45,7 +45,7 @@ func (w *work) ensureAccount(ctx context.Context, a EnsureAccount) {
 			return
 		}
 	}
-	seen, account, err := w.e.ensure(ctx, w.pol, a.After)
+	seen, account, err := w.e.ensure(ctx, w.pol, a.After, a.Look)
 	if err != nil {
 		w.fail(err)
 		return
