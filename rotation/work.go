@@ -265,11 +265,24 @@ func (w *work) act(ctx context.Context, a Action) {
 	case Spare:
 		asked := w.request(a.Request)
 		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
+	case Rebuild:
+		w.rebuild(ctx, a, now)
 	case Intend:
 		asked := w.request(a.Request)
 		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
 	default:
 		w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
+	}
+}
+
+// rebuild makes the first record. What was read before is read again: whether it
+// has the declared shape can be told of the current token alone.
+func (w *work) rebuild(ctx context.Context, a Rebuild, now time.Time) {
+	w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rec.current() != nil {
+		maps.DeleteFunc(w.obs.Targets, func(_ string, seen TargetSeen) bool { return seen.Failed == "" })
 	}
 }
 
