@@ -126,6 +126,7 @@ var layers = []layer{
 	{"backends/mem", []string{"backends", "backends/secret"}, driverWhy},
 	{"backends/vault", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/wire", nil, "how a store on a network is reached; what its answers mean, a driver says"},
+	{"deploy/kubernetes", nil, "manifests, and a test that holds them to the program"},
 	{"examples/driver", []string{"backends", "backends/secret", "backends/wire"}, driverWhy},
 	{"backends/faulty", []string{"backends"}, "faults wrap any driver"},
 	{"backends/backendtest", []string{"backends", "backends/secret"}, "the suite runs on every driver, and favours none"},

@@ -60,8 +60,10 @@ var homes = []home{
 	{"golang.org/x/sys", []string{"agent/control", "backends/file", "internal/confined", "internal/soak", "rotation/journal"}, nil},
 	{"golang.org/x/time", []string{"backends/awssecrets", "backends/wire", "qualytics"}, nowhere},
 	{"gopkg.in/yaml.v3", []string{"agent/config"}, nil},
+	{"k8s.io/api", nil, []string{"deploy/kubernetes"}},
 	{"modernc.org/sqlite", []string{"rotation/journal"}, []string{"rotation/journal", "cmd/handover", "internal/e2e"}},
 	{"pgregory.net/rapid", nil, nil},
+	{"sigs.k8s.io/yaml", nil, []string{"deploy/kubernetes"}},
 }
 
 // homeOf returns the library that a package belongs to: the one with the

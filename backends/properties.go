@@ -3,6 +3,7 @@ package backends
 import (
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // Properties says what a backend can do and what it accepts. It is data: the
@@ -21,11 +22,16 @@ type Properties struct {
 	// RemoveRevoked: an old version is taken out of reach (Remover) as soon as
 	// its token is revoked. Other stores keep theirs, until an emergency.
 	RemoveRevoked bool
-	// FirstIsCurrent: a Stager makes the first value of a place current at
+	// Local: the store is a part of this machine. None of its answers gets lost,
+	// it asks nobody to wait, and nobody else keeps metadata there.
+	Local bool
+	// FirstIsCurrent: where nothing stands yet, what is staged is current at
 	// once.
 	FirstIsCurrent bool
 	// MaxPayload is the largest payload in bytes; 0 is no limit.
 	MaxPayload int
+	// MaxMeta is the longest slot in bytes that Meta can hold; 0 is no limit.
+	MaxMeta int
 	// Path is the rule for Ref.Path.
 	Path PathRule
 }
@@ -34,8 +40,9 @@ type Properties struct {
 type PathRule struct {
 	// Pattern must match the whole path; nil matches all.
 	Pattern *regexp.Regexp
-	// Max is the longest path in bytes; 0 is no limit.
-	Max int
+	// Max is the longest path in bytes, MaxPart the longest of its parts between
+	// slashes; 0 is no limit.
+	Max, MaxPart int
 	// Says is the rule in words, for the error.
 	Says string
 }
@@ -48,8 +55,18 @@ func (r PathRule) Check(path string) error {
 		return fmt.Errorf("the path is empty")
 	case r.Max > 0 && len(path) > r.Max:
 		return fmt.Errorf("the path has %d bytes, at most %d are allowed: %s", len(path), r.Max, r.Says)
+	case r.MaxPart > 0 && longestPart(path) > r.MaxPart:
+		return fmt.Errorf("a part of the path has %d bytes, at most %d are allowed: %s", longestPart(path), r.MaxPart, r.Says)
 	case r.Pattern != nil && !r.Pattern.MatchString(path):
 		return fmt.Errorf("the path %q is not allowed: %s", path, r.Says)
 	}
 	return nil
+}
+
+func longestPart(path string) int {
+	longest := 0
+	for part := range strings.SplitSeq(path, "/") {
+		longest = max(longest, len(part))
+	}
+	return longest
 }

@@ -10,6 +10,7 @@ import (
 
 func TestPathRule(t *testing.T) {
 	rule := backends.PathRule{Pattern: regexp.MustCompile(`^[a-z]+$`), Max: 4, Says: "one to four letters"}
+	parts := backends.PathRule{MaxPart: 3, Says: "short parts"}
 	tests := []struct {
 		name string
 		rule backends.PathRule
@@ -22,6 +23,8 @@ func TestPathRule(t *testing.T) {
 		{"empty", rule, "", "the path is empty"},
 		{"empty without a rule", backends.PathRule{}, "", "the path is empty"},
 		{"anything without a rule", backends.PathRule{}, "any/thing at all", ""},
+		{"short parts", parts, "abc/def/g", ""},
+		{"a long part", parts, "abc/defg/h", "a part of the path has 4 bytes, at most 3 are allowed: short parts"},
 		{"length is in bytes", rule, "äää", "has 6 bytes"},
 	}
 	for _, test := range tests {

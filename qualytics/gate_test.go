@@ -7,14 +7,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // An urgent call goes ahead of all that wait but one, and counts against the rate.
 func TestUrgentGoesAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(rate.Limit(1), 1)
+		g := newGate(Options{Rate: 1, Burst: 1}.limit())
 		if err := g.wait(t.Context(), false); err != nil { // the burst
 			t.Fatal(err)
 		}
@@ -54,7 +52,7 @@ func TestUrgentGoesAhead(t *testing.T) {
 // A common call that waits for its turn ends with its context, and takes no place.
 func TestGateEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(rate.Every(time.Minute), 1)
+		g := newGate(Options{Rate: 1.0 / 60, Burst: 1}.limit())
 		_ = g.wait(t.Context(), false)
 		go func() { _ = g.wait(t.Context(), false) }()
 		synctest.Wait()

@@ -34,7 +34,7 @@ func (c *checker) accounts(file *fileKeys, agentID string) []Account {
 		} else {
 			ids[account.ID] = i
 		}
-		account.Tokens = c.tokens(file, path, agentID, keys.Tokens)
+		account.Tokens = c.tokens(file, path, account.ID, agentID, keys.Tokens)
 		accounts = append(accounts, account)
 	}
 	return accounts
@@ -71,7 +71,7 @@ func (c *checker) account(path string, keys accountKeys) Account {
 	return a
 }
 
-func (c *checker) tokens(file *fileKeys, account, agentID string, keys []tokenKeys) []Token {
+func (c *checker) tokens(file *fileKeys, account, accountID, agentID string, keys []tokenKeys) []Token {
 	names := make(map[string]int)
 	tokens := make([]Token, 0, len(keys))
 	for i, k := range keys {
@@ -92,7 +92,7 @@ func (c *checker) tokens(file *fileKeys, account, agentID string, keys []tokenKe
 			Schedule:          c.schedule(file, path, k),
 			BlockOnRevocation: k.OnExternalRevocation == "block",
 		}
-		token.Deliver = c.targets(file, path, token, k.Deliver)
+		token.Deliver = c.targets(file, path, rotation.Slot(accountID, k.Name), token, k.Deliver)
 		tokens = append(tokens, token)
 	}
 	return tokens

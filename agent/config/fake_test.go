@@ -92,8 +92,10 @@ func fakeRegistry(t testing.TB) backends.Registry {
 			Type:          "vault",
 			Options:       func() any { return &fakeVault{} },
 			TargetOptions: func() any { return &fakeVaultTarget{} },
-			Properties:    func(any) backends.Properties { return backends.Properties{Metadata: true, Path: path} },
-			Place:         func(options any, ref backends.Ref) string { return options.(*fakeVault).Address + "/" + ref.Path },
+			Properties: func(any) backends.Properties {
+				return backends.Properties{Metadata: true, MaxMeta: 120, MaxPayload: 6000, Path: path}
+			},
+			Place: func(options any, ref backends.Ref) string { return options.(*fakeVault).Address + "/" + ref.Path },
 		},
 		backends.Driver{
 			Type:       "bare",

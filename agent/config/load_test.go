@@ -260,7 +260,8 @@ func TestShape(t *testing.T) {
 		text := strings.Replace(small, "backends: {", "backends: {v: {type: vault, address: 'https://v', auth: {method: token}}, ", 1)
 		text = strings.Replace(text, "deliver: [", "deliver: [{backend: v, "+entry+"}, ", 1)
 		d := mustParse(t, text)
-		if got := d.Accounts[0].Tokens[0].Deliver[0].Ref.Options.(*fakeVaultTarget).sample.Reveal(); got != want {
+		got := d.Accounts[0].Tokens[0].Deliver[0].Ref.Options.(*fakeVaultTarget).sample.Reveal()
+		if got = strings.ReplaceAll(got, usualToken.Reveal(), "sample"); got != want {
 			t.Errorf("%s looks like %s, want %s", entry, got, want)
 		}
 	}

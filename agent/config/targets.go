@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/handover-agent/handover/backends"
@@ -12,7 +13,7 @@ import (
 	"github.com/handover-agent/handover/backends/secret"
 )
 
-func (c *checker) targets(file *fileKeys, token string, of Token, keys []targetKeys) []Target {
+func (c *checker) targets(file *fileKeys, token, slot string, of Token, keys []targetKeys) []Target {
 	if len(keys) == 0 && !c.bad[token+".deliver"] && !c.bad[token] {
 		c.wrong(token+".deliver", "the token is delivered nowhere; give at least one target")
 	}
@@ -37,6 +38,7 @@ func (c *checker) targets(file *fileKeys, token string, of Token, keys []targetK
 			c.place(path, backend, target.Ref)
 		}
 		c.floor(path, of, target)
+		c.names(token, slot, k.Backend, properties)
 		volatile = volatile && properties.Volatile
 		lossy = lossy && target.Format != nil && target.Format.Lossy()
 		targets = append(targets, target)
@@ -72,7 +74,7 @@ func (c *checker) target(path string, backend backendKeys, properties backends.P
 		Consumer:   keys.Consumer,
 		TakeOver:   keys.OnForeign == "take_over",
 	}
-	c.shape(keys.options, target.Format)
+	c.payload(path, target.Format, properties, keys)
 	if keys.Path != "" {
 		if err := properties.Path.Check(keys.Path); err != nil {
 			c.wrong(path+".path", "%v", err)
@@ -88,19 +90,38 @@ func (c *checker) target(path string, backend backendKeys, properties backends.P
 	return target
 }
 
-// shape shows a driver that wants to know how payloads of the target look. A
-// template that wants more than a sample has leaves it unsaid.
-func (c *checker) shape(options any, format backends.Format) {
-	shaped, ok := options.(backends.Shaped)
-	if !ok || format == nil {
+// usualToken is as long as a token gets, and some more: Qualytics' have some 360
+// characters.
+var usualToken = secret.New("eyJ" + strings.Repeat("x", 1021))
+
+// payload renders a token that is none: for a driver that wants to know how
+// payloads of the target look, and to see whether the store takes them. A
+// template that wants more than there is here is left to the first delivery.
+func (c *checker) payload(path string, format backends.Format, properties backends.Properties, keys targetKeys) {
+	if format == nil || c.instanceURL == "" {
 		return
 	}
 	sample, err := format.Render(backends.Token{
-		Value: secret.New("sample"), ID: 1, Name: "sample.agent.g1", Account: "Sample", AccountID: "sample@service",
+		Value: usualToken, ID: 1, Name: "sample.agent.g1", Account: "Sample", AccountID: "sample@service",
 		Environment: "sample", URL: c.instanceURL, Expiration: time.Unix(0, 0).UTC(),
 	})
-	if err == nil {
+	if err != nil {
+		return
+	}
+	if shaped, ok := keys.options.(backends.Shaped); ok {
 		shaped.Shape(sample)
+	}
+	if most := properties.MaxPayload; most > 0 && sample.Len() > most {
+		c.wrong(path+".format", "with a token of %d characters this has %d bytes, and the backend %q takes at most %d; choose a shorter format, or another backend",
+			usualToken.Len(), sample.Len(), keys.Backend, most)
+	}
+}
+
+// names checks what the agent notes beside each value.
+func (c *checker) names(token, slot, backend string, properties backends.Properties) {
+	if most := properties.MaxMeta; properties.Metadata && most > 0 && len(slot) > most && !c.bad[token+".name"] {
+		c.wrong(token+".name", "account and token are noted beside the value as %s, which has %d bytes; the backend %q keeps at most %d: shorten the names by %d",
+			slot, len(slot), backend, most, len(slot)-most)
 	}
 }
 

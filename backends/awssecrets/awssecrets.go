@@ -64,6 +64,7 @@ func properties() backends.Properties {
 		Metadata:       true,
 		FirstIsCurrent: true,
 		MaxPayload:     maxPayload,
+		MaxMeta:        maxTagValue,
 		Path:           backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -41,11 +42,12 @@ func TestConformanceWithRecover(t *testing.T) {
 }
 
 func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backends.Ref)) backendtest.Harness {
+	log := &backendtest.Log{}
 	open := func(t *testing.T, key, endpoint string) backends.Backend {
 		as(t, key)
 		other := *o
 		other.Endpoint = endpoint
-		return openLogging(t, &other, t.Output())
+		return openLogging(t, &other, io.MultiWriter(t.Output(), log))
 	}
 	losing, silent, closed := losingAnswers(t, s.url), hanging(t), nobody(t)
 	return backendtest.Harness{
@@ -72,8 +74,10 @@ func (s store) harness(t *testing.T, o *Options, remove func(*testing.T, backend
 				name, "/" + name, name + "/_+=.@-", name + "-abcde", name + "-abcdefg", "-" + name, name + strings.Repeat("n", 512-len(name)),
 			}
 		},
-		Escapes: escapes,
-		Secrets: []secret.Value{secret.New(keySecret)},
+		RetryAfter: 7 * time.Second,
+		Escapes:    escapes,
+		Secrets:    []secret.Value{secret.New(keySecret)},
+		Log:        log,
 	}
 }
 
@@ -82,7 +86,9 @@ func busy(t *testing.T) string {
 	t.Helper()
 	s, address := scripted(t, nil)
 	for action := range s.answers {
-		s.set(action, failing(http.StatusBadRequest, "ThrottlingException"))
+		busy := failing(http.StatusBadRequest, "ThrottlingException")
+		busy.header = map[string]string{"Retry-After": "7"}
+		s.set(action, busy)
 	}
 	return address
 }
@@ -96,7 +102,7 @@ func nobody(t *testing.T) string {
 }
 
 // losingAnswers is a way to the server that loses the answers to writes of
-// values.
+// values and of labels.
 func losingAnswers(t *testing.T, to string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +116,8 @@ func losingAnswers(t *testing.T, to string) string {
 			panic(http.ErrAbortHandler)
 		}
 		defer func() { _ = resp.Body.Close() }()
-		if action := r.Header.Get("X-Amz-Target"); strings.HasSuffix(action, ".CreateSecret") || strings.HasSuffix(action, ".PutSecretValue") {
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if action == "CreateSecret" || action == "PutSecretValue" || action == "UpdateSecretVersionStage" {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(resp.StatusCode)

@@ -61,8 +61,14 @@ func (b *backend) Promote(ctx context.Context, ref backends.Ref, pending, prev b
 }
 
 // promote moves AWSCURRENT from prev to id. AWS refuses that when the label has
-// gone elsewhere; only then is asked where it went.
+// gone elsewhere; only then is asked where it went. Where there was none, AWS
+// has given it by itself to the first version, so that is asked before.
 func (b *backend) promote(ctx context.Context, ref backends.Ref, id string, prev backends.Version) error {
+	if prev == backends.Absent {
+		if s, err := b.describe(ctx, ref.Path); err != nil || s.at[labelCurrent] == id {
+			return err
+		}
+	}
 	var refused error
 	if id != string(prev) {
 		refused = b.move(ctx, ref, labelCurrent, id, string(prev))

@@ -21,7 +21,7 @@ func TestCallsOfARotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"DescribeSecret": 3, "CreateSecret": 1, "UpdateSecretVersionStage": 1, "GetSecretValue": 1}
+	want := map[string]int{"DescribeSecret": 3, "CreateSecret": 1, "GetSecretValue": 1}
 	if diff := cmp.Diff(want, s.strict.count()); diff != "" {
 		t.Errorf("the first delivery (-want +got):\n%s", diff)
 	}

@@ -67,6 +67,7 @@ func properties() backends.Properties {
 		// read all.
 		RemoveRevoked: true,
 		MaxPayload:    maxPayload,
+		MaxMeta:       maxTag,
 		Path:          backends.PathRule{Pattern: pathPattern, Max: maxName, Says: pathSays},
 	}
 }

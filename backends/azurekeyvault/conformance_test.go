@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
@@ -41,38 +42,34 @@ func TestConformanceDisabled(t *testing.T) {
 }
 
 func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
-	hands := v.hands(t)
+	hands, log := v.hands(t), &backendtest.Log{}
 	recovering := func(client string) *Options {
 		o := v.options(client)
 		o.Recover = true
 		return o
 	}
+	open := func(t *testing.T, o *Options) backends.Backend {
+		return openLogging(t, o, io.MultiWriter(t.Output(), log))
+	}
 	h := backendtest.Harness{
-		Open: func(t *testing.T) backends.Backend {
-			return openLogging(t, recovering(vaulttest.Client), t.Output())
-		},
-		Ref: newRef,
+		Open: func(t *testing.T) backends.Backend { return open(t, recovering(vaulttest.Client)) },
+		Ref:  newRef,
 		Overwrite: func(t *testing.T, ref backends.Ref, payload secret.Value) {
 			overwrite(t, hands, ref.Path, payload)
 		},
 		Delete: remove,
 		Denied: func(t *testing.T) (backends.Backend, backends.Ref) {
-			return openLogging(t, recovering(vaulttest.Stranger), t.Output()), newRef(t)
+			return open(t, recovering(vaulttest.Stranger)), newRef(t)
 		},
 		Unreachable: func(t *testing.T) backends.Backend {
 			o := recovering(vaulttest.Client)
 			o.URL = nobody(t)
-			return openLogging(t, o, t.Output())
+			return open(t, o)
 		},
-		AnswerLost: func(t *testing.T) backends.Backend {
-			return openLogging(t, v.relayed(t, loseAnswers), t.Output())
-		},
-		Hanging: func(t *testing.T) backends.Backend {
-			return openLogging(t, v.relayed(t, hang), t.Output())
-		},
-		Throttled: func(t *testing.T) backends.Backend {
-			return openLogging(t, v.relayed(t, busy), t.Output())
-		},
+		AnswerLost: func(t *testing.T) backends.Backend { return open(t, v.relayed(t, loseAnswers)) },
+		Hanging:    func(t *testing.T) backends.Backend { return open(t, v.relayed(t, hang)) },
+		Throttled:  func(t *testing.T) backends.Backend { return open(t, v.relayed(t, busy)) },
+		RetryAfter: 7 * time.Second,
 		Annotate: func(t *testing.T, ref backends.Ref) func(*testing.T) bool {
 			now := latest(t, hands, ref)
 			all := now.Tags
@@ -86,6 +83,7 @@ func (v vault) conform(t *testing.T, remove func(*testing.T, backends.Ref)) {
 		},
 		Escapes: escapes,
 		Secrets: []secret.Value{secret.New(v.server.Secret)},
+		Log:     log,
 	}
 	if v.outside {
 		h.Denied, h.Without = nil, map[string]string{"DeniedIsTold": "a double of Key Vault knows no roles"}
@@ -115,6 +113,7 @@ func busy(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 	if !strings.HasPrefix(r.URL.Path, "/secrets/") && !strings.HasPrefix(r.URL.Path, "/deletedsecrets/") {
 		return false // the login
 	}
+	w.Header().Set("Retry-After", "7")
 	w.WriteHeader(http.StatusTooManyRequests)
 	return true
 }

@@ -54,7 +54,7 @@ func put(t *testing.T, b backends.Backend, ref backends.Ref, item backends.Item,
 	t.Helper()
 	v, err := b.Put(t.Context(), ref, item, prev)
 	if err != nil {
-		t.Fatalf("put: %v", err)
+		t.Fatalf("put: %.500v", err)
 	}
 	return v
 }
@@ -112,7 +112,7 @@ func wantKind(t *testing.T, op string, err error, kinds ...error) {
 			return
 		}
 	}
-	t.Errorf("%s: kind %v, want %v (%v)", op, e.Kind, kinds, err)
+	t.Errorf("%s: kind %v, want %v (%.500v)", op, e.Kind, kinds, err)
 }
 
 // done returns a context that is over.

@@ -2,17 +2,18 @@
 // MUST in the comments of [backends.Backend] and of the optional interfaces.
 //
 // A driver's test is a [Harness] and one call of [Run]. Subtests that a
-// backend's Properties or interfaces make meaningless are skipped by that name;
-// where the opposite can be observed, a subtest asserts that instead
-// (StaleVersionIsIgnored for StaleVersionIsConflict, and so on). [Skips] lists
-// them; those of all drivers stand in backends/all/testdata.
+// backend's Properties, or the optional interfaces that it lacks, make
+// meaningless are not run ([Skips] lists them, and backends/all/testdata those of
+// all drivers); where the opposite can be observed, a subtest asserts that
+// instead (StaleVersionIsIgnored for StaleVersionIsConflict, and so on).
 //
-// Not asserted: how long anything takes, and what is left after a restart of
-// the store.
+// Not asserted: how long anything takes, and what is left after a restart of the
+// store.
 package backendtest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
@@ -39,9 +40,6 @@ type Harness struct {
 	// Unreachable returns a backend whose store can't be reached. For
 	// UnreachableIsNotNotFound.
 	Unreachable func(t *testing.T) backends.Backend
-	// Throttled returns a backend whose store refuses every call and asks to
-	// come back later. For ThrottledIsTold.
-	Throttled func(t *testing.T) backends.Backend
 	// AnswerLost returns a backend on the store of Open, whose writes take
 	// place and whose answers to them are lost. For
 	// LostAnswerIsUnknownOutcome.
@@ -49,21 +47,28 @@ type Harness struct {
 	// Hanging returns a backend whose store takes calls and never answers.
 	// For HangingStoreEndsWithContext.
 	Hanging func(t *testing.T) backends.Backend
+	// Throttled returns a backend whose store asks for every call to come later.
+	// For ThrottledIsTold.
+	Throttled func(t *testing.T) backends.Backend
+	// RetryAfter is how long it asks to wait; 0 where the product can't say.
+	RetryAfter time.Duration
 	// Annotate writes something of other people's beside the value at ref, and
 	// returns a look whether it stands there still. For
 	// OthersMetadataSurvives.
 	Annotate func(t *testing.T, ref backends.Ref) (stands func(t *testing.T) bool)
-	// Names are paths at the edges of what the rule allows, where nothing was
-	// ever written: the shortest, the longest, one with each kind of
-	// character. For EveryAllowedNameGoes.
+	// Names are paths at edges of the rule that the suite can't guess, where
+	// nothing was ever written. For EveryAllowedNameGoes; may be nil.
 	Names func(t *testing.T) []string
+	// Log is where all backends of this harness log to. For LogsHoldNoSecret.
+	Log *Log
 	// Escapes are paths that would leave the backend's root, or reach what is
 	// not meant for tokens, if they were taken. For PathCannotLeaveRoot.
 	Escapes []string
 	// Secrets are the credentials with which the backends were opened.
 	Secrets []secret.Value
-	// Without names subtests that this store can't be made to show, each with
-	// the reason. They are reported as skipped.
+	// Without names subtests that the server of this test can't be made to show,
+	// each with the reason. They are reported as skipped. What the product can't
+	// do is no reason: its driver says that in Properties.
 	Without map[string]string
 }
 
@@ -71,8 +76,10 @@ type Harness struct {
 type subtest struct {
 	name string
 	run  func(t *testing.T, s *suite)
-	// needs is what the backend must declare of itself.
-	needs need
+	// needs are the properties without which it makes no sense.
+	needs []property
+	// instead: it says what holds for a store that lacks something.
+	instead bool
 	// lacks reports that the harness has no subject for it; nil is never.
 	lacks func(h Harness) bool
 }
@@ -81,10 +88,7 @@ type subtest struct {
 type suite struct {
 	Harness
 	properties backends.Properties
-	stages     bool
-	describes  bool
-	checks     bool
-	removes    bool
+	sample     backends.Backend
 }
 
 // Run runs every subtest that applies to the backend that h opens.
@@ -93,16 +97,14 @@ func Run(t *testing.T, h Harness) {
 	if h.Open == nil || h.Ref == nil || h.Overwrite == nil || h.Delete == nil {
 		t.Fatal("the harness lacks one of Open, Ref, Overwrite and Delete")
 	}
-	s := &suite{Harness: h}
-	b := h.Open(t)
-	s.look(b)
-	if err := b.Close(); err != nil {
-		t.Fatalf("close an unused backend: %v", err)
-	}
+	sample := closing(t, h.Open(t))
+	s := &suite{Harness: h, sample: sample, properties: sample.Properties()}
 	known := map[string]bool{}
 	for _, test := range subtests() {
 		known[test.name] = true
-		t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
+		if s.skip(test) == "" {
+			t.Run(test.name, func(t *testing.T) { s.runOne(t, test) })
+		}
 	}
 	for name := range h.Without {
 		if !known[name] {
@@ -116,7 +118,7 @@ func subtests() []subtest {
 	return concat(
 		putTests(), getTests(), metaTests(), sizeTests(), pathTests(),
 		stageTests(), describeTests(), checkTests(), removeTests(),
-		concurrencyTests(), faultTests(), lifeTests(),
+		concurrencyTests(), faultTests(), silenceTests(), lifeTests(),
 	)
 }
 

@@ -20,6 +20,7 @@ const (
 func concurrencyTests() []subtest {
 	return []subtest{
 		{name: "ConcurrentPuts", run: concurrentPuts},
+		{name: "ConcurrentPromotes", run: concurrentPromotes, needs: []property{stages}},
 		{name: "ReadersSeeWholeValues", run: readersSeeWholeValues},
 	}
 }
@@ -55,6 +56,44 @@ func concurrentPuts(t *testing.T, s *suite) {
 	current, _ := get(t, agents[0], ref, backends.Current)
 	if !among(current.Payload, won) {
 		t.Error("what stands there is not a value of a writer that succeeded")
+	}
+}
+
+// concurrentPromotes is the same by the road of two steps: one of them at most
+// is told that it succeeded, and who wasn't told has changed nothing.
+func concurrentPromotes(t *testing.T, s *suite) {
+	agents := []backends.Backend{s.open(t), s.open(t)}
+	ref, first := s.Ref(t), newItem(1)
+	v1 := put(t, agents[0], ref, first, backends.Absent)
+	items := make([]backends.Item, writers)
+	errs := make([]error, writers)
+	var wg sync.WaitGroup
+	for i := range items {
+		items[i] = newItem(uint64(i + 2))
+		stager, _ := backends.As[backends.Stager](agents[i%2])
+		wg.Go(func() {
+			var v backends.Version
+			if v, errs[i] = stager.PutPending(t.Context(), ref, items[i]); errs[i] == nil {
+				errs[i] = stager.Promote(t.Context(), ref, v, v1)
+			}
+		})
+	}
+	wg.Wait()
+
+	stands := []secret.Value{first.Payload}
+	for i, err := range errs {
+		switch {
+		case err == nil && len(stands) > 0 && stands[0].Equal(first.Payload):
+			stands = []secret.Value{items[i].Payload}
+		case err == nil:
+			t.Error("two writers succeeded in replacing one version")
+		case !errors.Is(err, backends.ErrConflict):
+			t.Errorf("writer %d: %v", i, err)
+		}
+	}
+	current, _ := get(t, agents[0], ref, backends.Current)
+	if !among(current.Payload, stands) {
+		t.Error("what stands there is neither the value of the writer that succeeded nor, without one, the first")
 	}
 }
 

@@ -3,8 +3,6 @@ package backendtest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,28 +10,27 @@ import (
 )
 
 func faultTests() []subtest {
+	remote := []property{not(local)}
+	losing := func(h Harness) bool { return h.AnswerLost == nil }
 	return []subtest{
 		{
 			name: "UnreachableIsNotNotFound", run: unreachableIsNotNotFound,
 			lacks: func(h Harness) bool { return h.Unreachable == nil },
 		},
 		{name: "DeniedIsTold", run: deniedIsTold, lacks: func(h Harness) bool { return h.Denied == nil }},
-		{name: "ThrottledIsTold", run: throttledIsTold, lacks: func(h Harness) bool { return h.Throttled == nil }},
+		{name: "ThrottledIsTold", run: throttledIsTold, needs: remote, lacks: func(h Harness) bool { return h.Throttled == nil }},
+		{name: "LostAnswerIsUnknownOutcome", run: lostAnswerIsUnknownOutcome, needs: remote, lacks: losing},
+		{name: "LostPromoteIsUnknownOutcome", run: lostPromoteIsUnknownOutcome, needs: append(remote, stages), lacks: losing},
 		{
-			name: "LostAnswerIsUnknownOutcome", run: lostAnswerIsUnknownOutcome,
-			lacks: func(h Harness) bool { return h.AnswerLost == nil },
-		},
-		{
-			name: "HangingStoreEndsWithContext", run: hangingStoreEndsWithContext,
+			name: "HangingStoreEndsWithContext", run: hangingStoreEndsWithContext, needs: remote,
 			lacks: func(h Harness) bool { return h.Hanging == nil },
 		},
-		{name: "ErrorsHoldNoSecret", run: errorsHoldNoSecret},
 	}
 }
 
 func unreachableIsNotNotFound(t *testing.T, s *suite) {
 	b, ref := closing(t, s.Unreachable(t)), s.Ref(t)
-	for _, c := range calls(b, newItem(1)) {
+	for _, c := range calls(b, newItem(1), s.version(t)) {
 		kinds := []error{backends.ErrUnavailable}
 		if c.writes {
 			kinds = append(kinds, backends.ErrUnknownOutcome)
@@ -42,7 +39,7 @@ func unreachableIsNotNotFound(t *testing.T, s *suite) {
 	}
 	for _, at := range []backends.Stage{backends.Previous, backends.Pending} {
 		_, _, err := b.Get(t.Context(), ref, at)
-		if at == backends.Pending && !s.stages && errors.Is(err, backends.ErrNotFound) {
+		if at == backends.Pending && !stages.of(s) && errors.Is(err, backends.ErrNotFound) {
 			continue // a store without that stage needn't be asked
 		}
 		if at == backends.Previous && !s.properties.Versions && errors.Is(err, backends.ErrNotFound) {
@@ -55,15 +52,20 @@ func unreachableIsNotNotFound(t *testing.T, s *suite) {
 func deniedIsTold(t *testing.T, s *suite) {
 	b, ref := s.Denied(t)
 	closing(t, b)
-	for _, c := range calls(b, newItem(1)) {
+	for _, c := range calls(b, newItem(1), s.version(t)) {
 		wantKind(t, c.op+" where it is denied", c.do(t.Context(), ref), backends.ErrDenied)
 	}
 }
 
+// throttledIsTold: each call says that the store asks to wait, and for how long.
 func throttledIsTold(t *testing.T, s *suite) {
 	b, ref := closing(t, s.Throttled(t)), s.Ref(t)
-	for _, c := range calls(b, newItem(1)) {
-		wantKind(t, c.op+" on a store that asks to wait", c.do(t.Context(), ref), backends.ErrThrottled)
+	for _, c := range calls(b, newItem(1), s.version(t)) {
+		err := c.do(t.Context(), ref)
+		wantKind(t, c.op+" on a store that asks to wait", err, backends.ErrThrottled)
+		if after := backends.RetryAfter(err); after != s.RetryAfter {
+			t.Errorf("%s: is to wait %s, the store says %s", c.op, after, s.RetryAfter)
+		}
 	}
 }
 
@@ -78,6 +80,20 @@ func lostAnswerIsUnknownOutcome(t *testing.T, s *suite) {
 	wantPayload(t, b, ref, backends.Current, item.Payload)
 }
 
+// lostPromoteIsUnknownOutcome is the same for the second of the two steps.
+func lostPromoteIsUnknownOutcome(t *testing.T, s *suite) {
+	b, stager := s.stager(t)
+	lossy, ref, second := closing(t, s.AnswerLost(t)), s.Ref(t), newItem(2)
+	v1 := put(t, b, ref, newItem(1), backends.Absent)
+	v2 := stage(t, stager, ref, second)
+	losing, _ := backends.As[backends.Stager](lossy)
+	err := losing.Promote(t.Context(), ref, v2, v1)
+	wantKind(t, "promote whose answer was lost", err, backends.ErrUnknownOutcome)
+	wantPayload(t, b, ref, backends.Current, second.Payload)
+	promote(t, stager, ref, v2, v1)
+	wantPayload(t, b, ref, backends.Current, second.Payload)
+}
+
 // patience is how long a call to a hanging store is let run before its context
 // ends. It bounds nothing else: a driver that hangs is stopped by the test's
 // own limit.
@@ -85,7 +101,7 @@ const patience = 50 * time.Millisecond
 
 func hangingStoreEndsWithContext(t *testing.T, s *suite) {
 	b, ref := closing(t, s.Hanging(t)), s.Ref(t)
-	for _, c := range calls(b, newItem(1)) {
+	for _, c := range calls(b, newItem(1), s.version(t)) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		kinds := []error{backends.ErrUnavailable}
 		if c.writes {
@@ -98,55 +114,4 @@ func hangingStoreEndsWithContext(t *testing.T, s *suite) {
 			t.Errorf("%s: %v does not unwrap to the context's error", c.op, err)
 		}
 	}
-}
-
-// errorsHoldNoSecret provokes what errors it can and searches their texts.
-func errorsHoldNoSecret(t *testing.T, s *suite) {
-	item := newItem(1)
-	secrets := append(slices.Clone(s.Secrets), item.Payload)
-	for _, err := range s.provoke(t, item) {
-		if err == nil {
-			continue
-		}
-		for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
-			for i, v := range secrets {
-				if hasTrace(text, v) {
-					t.Errorf("an error of kind %v holds a part of secret %d", backends.KindOf(err), i)
-				}
-			}
-		}
-	}
-}
-
-func (s *suite) provoke(t *testing.T, item backends.Item) []error {
-	b := s.open(t)
-	var errs []error
-	try := func(ctx context.Context, b backends.Backend, ref backends.Ref) {
-		for _, c := range calls(b, item) {
-			errs = append(errs, c.do(ctx, ref))
-		}
-	}
-	taken := s.Ref(t)
-	s.Overwrite(t, taken, newPayload())
-	try(t.Context(), b, taken)
-	try(done(t), b, s.Ref(t))
-	for _, path := range s.Escapes {
-		ref := s.Ref(t)
-		ref.Path = path
-		try(t.Context(), b, ref)
-	}
-	if s.Denied != nil {
-		denied, ref := s.Denied(t)
-		try(t.Context(), closing(t, denied), ref)
-	}
-	if s.Unreachable != nil {
-		try(t.Context(), closing(t, s.Unreachable(t)), s.Ref(t))
-	}
-	if s.AnswerLost != nil {
-		try(t.Context(), closing(t, s.AnswerLost(t)), s.Ref(t))
-	}
-	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
-		t.Error("no error could be provoked")
-	}
-	return errs
 }

@@ -22,15 +22,18 @@ type flaw struct {
 	name  string
 	found string
 	make  func(w *whole, s *mem.Store)
+	// lacks takes a capability from the store; nil is none.
+	lacks func(o *mem.Options)
 }
 
 func flaws() []flaw {
-	return slices.Concat(putFlaws(), getFlaws(), errorFlaws(), stageFlaws(), otherFlaws())
+	return slices.Concat(putFlaws(), getFlaws(), errorFlaws(), stageFlaws(), otherFlaws(),
+		metaFlaws(), nameFlaws(), faultFlaws(), raceFlaws(), poorFlaws())
 }
 
 func putFlaws() []flaw {
 	return []flaw{
-		{"Put ignores a done context", "CancelledPut", func(w *whole, _ *mem.Store) {
+		{name: "Put ignores a done context", found: "CancelledPut", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				if ctx.Err() != nil {
@@ -39,9 +42,9 @@ func putFlaws() []flaw {
 				return put(ctx, ref, item, prev)
 			}
 		}},
-		{"Put ignores prev", "StaleVersionIsConflict", blindPut},
-		{"Put ignores Absent", "AbsentIsComparedToo", blindPut},
-		{"Put compares before it is idempotent", "LostPutCanBeRepeated", func(w *whole, _ *mem.Store) {
+		{name: "Put ignores prev", found: "StaleVersionIsConflict", make: blindPut},
+		{name: "Put ignores Absent", found: "AbsentIsComparedToo", make: blindPut},
+		{name: "Put compares before it is idempotent", found: "LostPutCanBeRepeated", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				if _, v, _ := w.get(ctx, ref, backends.Current); ctx.Err() == nil && v != prev {
@@ -50,7 +53,7 @@ func putFlaws() []flaw {
 				return put(ctx, ref, item, prev)
 			}
 		}},
-		{"Put makes a version of the same payload", "PutIsIdempotent", func(w *whole, s *mem.Store) {
+		{name: "Put makes a version of the same payload", found: "PutIsIdempotent", make: func(w *whole, s *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				if ctx.Err() == nil && s.Peek(ref.Path).Equal(item.Payload) {
@@ -60,24 +63,24 @@ func putFlaws() []flaw {
 				return put(ctx, ref, item, prev)
 			}
 		}},
-		{"Put cuts a payload", "LargePayload", mangled(func(text string) string { return text[:min(len(text), 1000)] })},
-		{"Put trims a payload", "BinaryAndUnicodePayload", mangled(strings.TrimSpace)},
-		{"Put repairs bytes", "BinaryAndUnicodePayload", mangled(func(text string) string { return strings.ToValidUTF8(text, "?") })},
-		{"Put takes too much", "TooLargeIsInvalid", mangled(func(text string) string { return text[:min(len(text), limit)] })},
-		{"Put forgets metadata", "MetaComesBack", func(w *whole, _ *mem.Store) {
+		{name: "Put cuts a payload", found: "LargePayload", make: mangled(func(text string) string { return text[:min(len(text), 1000)] })},
+		{name: "Put trims a payload", found: "BinaryAndUnicodePayload", make: mangled(strings.TrimSpace)},
+		{name: "Put repairs bytes", found: "BinaryAndUnicodePayload", make: mangled(func(text string) string { return strings.ToValidUTF8(text, "?") })},
+		{name: "Put takes too much", found: "TooLargeIsInvalid", make: mangled(func(text string) string { return text[:min(len(text), limit)] })},
+		{name: "Put forgets metadata", found: "MetaComesBack", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				return put(ctx, ref, backends.Item{Payload: item.Payload}, prev)
 			}
 		}},
-		{"Put returns another version", "PutThenGet", func(w *whole, _ *mem.Store) {
+		{name: "Put returns another version", found: "PutThenGet", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				v, err := put(ctx, ref, item, prev)
 				return "v" + v, err
 			}
 		}},
-		{"a lost answer is a success", "LostAnswerIsUnknownOutcome", func(w *whole, _ *mem.Store) {
+		{name: "a lost answer is a success", found: "LostAnswerIsUnknownOutcome", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				v, err := put(ctx, ref, item, prev)
@@ -111,9 +114,9 @@ func mangled(change func(string) string) func(*whole, *mem.Store) {
 
 func getFlaws() []flaw {
 	return []flaw{
-		{"unreachable is not found", "UnreachableIsNotNotFound", kinds(backends.ErrUnavailable, backends.ErrNotFound)},
-		{"denied is unavailable", "DeniedIsTold", kinds(backends.ErrDenied, backends.ErrUnavailable)},
-		{"a deletion is forgotten", "NotFoundVersionIsWhatPutExpects", func(w *whole, _ *mem.Store) {
+		{name: "unreachable is not found", found: "UnreachableIsNotNotFound", make: kinds(backends.ErrUnavailable, backends.ErrNotFound)},
+		{name: "denied is unavailable", found: "DeniedIsTold", make: kinds(backends.ErrDenied, backends.ErrUnavailable)},
+		{name: "a deletion is forgotten", found: "NotFoundVersionIsWhatPutExpects", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				item, v, err := get(ctx, ref, at)
@@ -123,7 +126,7 @@ func getFlaws() []flaw {
 				return item, v, err
 			}
 		}},
-		{"metadata stays when the value changes", "MetaFitsVersion", func(w *whole, _ *mem.Store) {
+		{name: "metadata stays when the value changes", found: "MetaFitsVersion", make: func(w *whole, _ *mem.Store) {
 			put, get, last := w.put, w.get, map[string]backends.Meta{}
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				last[ref.Path] = item.Meta
@@ -137,7 +140,7 @@ func getFlaws() []flaw {
 				return item, v, err
 			}
 		}},
-		{"previous is nothing", "PreviousIsKept", func(w *whole, _ *mem.Store) {
+		{name: "previous is nothing", found: "PreviousIsKept", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				if at == backends.Previous {
@@ -146,7 +149,7 @@ func getFlaws() []flaw {
 				return get(ctx, ref, at)
 			}
 		}},
-		{"every stage is current", "StageThatIsMissingIsNotFound", func(w *whole, _ *mem.Store) {
+		{name: "every stage is current", found: "StageThatIsMissingIsNotFound", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, _ backends.Stage) (backends.Item, backends.Version, error) {
 				return get(ctx, ref, backends.Current)
@@ -157,33 +160,14 @@ func getFlaws() []flaw {
 
 func errorFlaws() []flaw {
 	return []flaw{
-		{"a store that asks to wait is called out of reach", "ThrottledIsTold", func(w *whole, _ *mem.Store) {
-			get := w.get
-			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
-				item, v, err := get(ctx, ref, at)
-				if errors.Is(backends.KindOf(err), backends.ErrThrottled) {
-					err = &backends.Error{Op: "get", Ref: ref, Kind: backends.ErrUnavailable}
-				}
-				return item, v, err
-			}
-		}},
-		{"a name that the rule allows is refused", "EveryAllowedNameGoes", func(w *whole, _ *mem.Store) {
-			put := w.put
-			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
-				if len(ref.Path) > 500 {
-					return "", &backends.Error{Op: "put", Ref: ref, Kind: backends.ErrInvalid}
-				}
-				return put(ctx, ref, item, prev)
-			}
-		}},
-		{"paths are joined and cleaned", "PathCannotLeaveRoot", func(w *whole, _ *mem.Store) {
+		{name: "paths are joined and cleaned", found: "PathCannotLeaveRoot", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				ref.Path = strings.TrimPrefix(path.Clean("/"+ref.Path), "/")
 				return get(ctx, ref, at)
 			}
 		}},
-		{"an error without a kind", "GetOfNothingIsNotFound", func(w *whole, _ *mem.Store) {
+		{name: "an error without a kind", found: "GetOfNothingIsNotFound", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				item, v, err := get(ctx, ref, at)
@@ -193,7 +177,7 @@ func errorFlaws() []flaw {
 				return item, v, err
 			}
 		}},
-		{"the context's error is lost", "CancelledGet", func(w *whole, _ *mem.Store) {
+		{name: "the context's error is lost", found: "CancelledGet", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				if ctx.Err() != nil {
@@ -221,28 +205,20 @@ func kinds(from, to error) func(*whole, *mem.Store) {
 
 func stageFlaws() []flaw {
 	return []flaw{
-		{"the first value is staged, although it is said to become current", "StagedFirstIsCurrent", func(w *whole, _ *mem.Store) {
-			props := w.props
-			w.props = func() backends.Properties {
-				p := props()
-				p.FirstIsCurrent = true
-				return p
-			}
-		}},
-		{"staging makes current", "StagedIsNotCurrent", func(w *whole, _ *mem.Store) {
+		{name: "staging makes current", found: "StagedIsNotCurrent", make: func(w *whole, _ *mem.Store) {
 			w.stage = func(ctx context.Context, ref backends.Ref, item backends.Item) (backends.Version, error) {
 				_, v, _ := w.get(ctx, ref, backends.Current)
 				return w.put(ctx, ref, item, v)
 			}
 		}},
-		{"promote ignores prev", "PromoteLosesRace", func(w *whole, _ *mem.Store) {
+		{name: "promote ignores prev", found: "PromoteLosesRace", make: func(w *whole, _ *mem.Store) {
 			promote := w.promote
 			w.promote = func(ctx context.Context, ref backends.Ref, pending, _ backends.Version) error {
 				_, v, _ := w.get(ctx, ref, backends.Current)
 				return promote(ctx, ref, pending, v)
 			}
 		}},
-		{"promote can't be repeated", "PromoteTwiceIsOnce", func(w *whole, _ *mem.Store) {
+		{name: "promote can't be repeated", found: "PromoteTwiceIsOnce", make: func(w *whole, _ *mem.Store) {
 			promote := w.promote
 			w.promote = func(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
 				if _, v, _ := w.get(ctx, ref, backends.Current); v == pending {
@@ -256,34 +232,27 @@ func stageFlaws() []flaw {
 
 func otherFlaws() []flaw {
 	return []flaw{
-		{"promote replaces what others keep beside the value", "OthersMetadataSurvives", func(w *whole, s *mem.Store) {
-			promote := w.promote
-			w.promote = func(ctx context.Context, ref backends.Ref, pending, prev backends.Version) error {
-				s.Delete(ref.Path + noted)
-				return promote(ctx, ref, pending, prev)
-			}
-		}},
-		{"describe tells of nothing", "DescribeAgreesWithGet", func(w *whole, _ *mem.Store) {
+		{name: "describe tells of nothing", found: "DescribeAgreesWithGet", make: func(w *whole, _ *mem.Store) {
 			w.describe = func(context.Context, backends.Ref) (backends.Meta, backends.Version, error) {
 				return backends.Meta{}, "1", nil
 			}
 		}},
-		{"check writes", "CheckChangesNothing", func(w *whole, s *mem.Store) {
+		{name: "check writes", found: "CheckChangesNothing", make: func(w *whole, s *mem.Store) {
 			w.check = func(_ context.Context, ref backends.Ref) error {
 				s.Overwrite(ref.Path, secret.New("probe"))
 				return nil
 			}
 		}},
-		{"remove takes the current", "CurrentIsNotRemoved", func(w *whole, s *mem.Store) {
+		{name: "remove takes the current", found: "CurrentIsNotRemoved", make: func(w *whole, s *mem.Store) {
 			w.remove = func(_ context.Context, ref backends.Ref, _ backends.Version) error {
 				s.Delete(ref.Path)
 				return nil
 			}
 		}},
-		{"remove does nothing", "RemovedVersionIsNotFound", func(w *whole, _ *mem.Store) {
+		{name: "remove does nothing", found: "RemovedVersionIsNotFound", make: func(w *whole, _ *mem.Store) {
 			w.remove = func(context.Context, backends.Ref, backends.Version) error { return nil }
 		}},
-		{"properties depend on use", "PropertiesNeverChange", func(w *whole, s *mem.Store) {
+		{name: "properties depend on use", found: "PropertiesNeverChange", make: func(w *whole, s *mem.Store) {
 			props := w.props
 			w.props = func() backends.Properties {
 				p := props()
@@ -291,7 +260,7 @@ func otherFlaws() []flaw {
 				return p
 			}
 		}},
-		{"an error repeats the payload", "ErrorsHoldNoSecret", func(w *whole, _ *mem.Store) {
+		{name: "an error repeats the payload", found: "ErrorsHoldNoSecret", make: func(w *whole, _ *mem.Store) {
 			put := w.put
 			w.put = func(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
 				v, err := put(ctx, ref, item, prev)
@@ -301,7 +270,7 @@ func otherFlaws() []flaw {
 				return v, err
 			}
 		}},
-		{"an error repeats a credential", "ErrorsHoldNoSecret", func(w *whole, _ *mem.Store) {
+		{name: "an error repeats a credential", found: "ErrorsHoldNoSecret", make: func(w *whole, _ *mem.Store) {
 			get := w.get
 			w.get = func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				item, v, err := get(ctx, ref, at)
@@ -311,10 +280,10 @@ func otherFlaws() []flaw {
 				return item, v, err
 			}
 		}},
-		{"Close leaves a goroutine", "CloseEndsBackground", func(_ *whole, _ *mem.Store) {
+		{name: "Close leaves a goroutine", found: "CloseEndsBackground", make: func(_ *whole, _ *mem.Store) {
 			go func() { select {} }()
 		}},
-		{"what was put is known to one backend alone", "ReopenedFindsTheSame", func(w *whole, s *mem.Store) {
+		{name: "what was put is known to one backend alone", found: "ReopenedFindsTheSame", make: func(w *whole, s *mem.Store) {
 			w.end = func() error { s.Wipe(); return nil }
 		}},
 	}
@@ -328,13 +297,34 @@ const flawName = "HANDOVER_TEST_FLAW"
 func TestFlawed(t *testing.T) {
 	want, flawed := os.LookupEnv(flawName)
 	if !flawed {
-		backendtest.Run(t, flawedHarness(func(*whole, *mem.Store) {}))
+		backendtest.Run(t, flawedHarness(able(), func(*whole, *mem.Store) {}))
 		return
 	}
 	for _, f := range flaws() {
 		if f.name == want {
-			backendtest.Run(t, flawedHarness(f.make))
+			options := able()
+			if f.lacks != nil {
+				f.lacks(&options)
+			}
+			backendtest.Run(t, flawedHarness(options, f.make))
 		}
+	}
+}
+
+// TestEverySubtestFindsAFlaw: a MUST that no flawed driver fails is no MUST.
+func TestEverySubtestFindsAFlaw(t *testing.T) {
+	found := map[string]bool{}
+	for _, f := range flaws() {
+		found[f.found] = true
+	}
+	for _, name := range backendtest.Names() {
+		if !found[name] {
+			t.Errorf("no flaw is found by %s", name)
+		}
+		delete(found, name)
+	}
+	for name := range found {
+		t.Errorf("a flaw is to be found by %s, and there is no such subtest", name)
 	}
 }
 

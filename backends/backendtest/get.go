@@ -7,13 +7,15 @@ import (
 )
 
 func getTests() []subtest {
+	keeping, forgetting := []property{versions}, []property{not(versions)}
 	return []subtest{
 		{name: "GetOfNothingIsNotFound", run: getOfNothingIsNotFound},
 		{name: "NotFoundVersionIsWhatPutExpects", run: notFoundVersionIsWhatPutExpects},
 		{name: "AnothersWriteIsSeen", run: anothersWriteIsSeen},
 		{name: "CancelledGet", run: cancelledGet},
-		{name: "PreviousIsKept", run: previousIsKept, needs: versions},
-		{name: "PreviousIsNothingElse", run: previousIsNothingElse, needs: no(versions)},
+		{name: "PreviousIsKept", run: previousIsKept, needs: keeping},
+		{name: "AnothersValueIsKept", run: anothersValueIsKept, needs: keeping},
+		{name: "PreviousIsNothingElse", run: previousIsNothingElse, needs: forgetting, instead: true},
 		{name: "StageThatIsMissingIsNotFound", run: stageThatIsMissingIsNotFound},
 	}
 }
@@ -62,6 +64,15 @@ func previousIsKept(t *testing.T, s *suite) {
 	}
 	put(t, b, ref, third, v2)
 	wantPayload(t, b, ref, backends.Previous, second.Payload)
+}
+
+// anothersValueIsKept: what is taken over can be read as the previous value.
+func anothersValueIsKept(t *testing.T, s *suite) {
+	b, ref, theirs := s.open(t), s.Ref(t), newPayload()
+	s.Overwrite(t, ref, theirs)
+	_, v := get(t, b, ref, backends.Current)
+	put(t, b, ref, newItem(1), v)
+	wantPayload(t, b, ref, backends.Previous, theirs)
 }
 
 // previousIsNothingElse: a store that promises no Previous gives the replaced

@@ -14,7 +14,7 @@ const roomy = 256 << 10
 func sizeTests() []subtest {
 	return []subtest{
 		{name: "LargePayload", run: largePayload},
-		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, needs: limited},
+		{name: "TooLargeIsInvalid", run: tooLargeIsInvalid, needs: []property{maxPayload}},
 		{name: "BinaryAndUnicodePayload", run: binaryAndUnicodePayload},
 	}
 }
@@ -68,65 +68,5 @@ func binaryAndUnicodePayload(t *testing.T, s *suite) {
 			continue
 		}
 		wantPayload(t, b, ref, backends.Current, item.Payload)
-	}
-}
-
-func pathTests() []subtest {
-	return []subtest{
-		{name: "PathsAreApart", run: pathsAreApart},
-		{name: "EveryAllowedNameGoes", run: everyAllowedNameGoes, lacks: func(h Harness) bool { return h.Names == nil }},
-		{
-			name: "PathCannotLeaveRoot", run: pathCannotLeaveRoot,
-			lacks: func(h Harness) bool { return len(h.Escapes) == 0 },
-		},
-	}
-}
-
-func pathsAreApart(t *testing.T, s *suite) {
-	b, one, two := s.open(t), s.Ref(t), s.Ref(t)
-	first, second := newItem(1), newItem(2)
-	put(t, b, one, first, backends.Absent)
-	wantNothing(t, b, two, backends.Current)
-	put(t, b, two, second, backends.Absent)
-	wantPayload(t, b, one, backends.Current, first.Payload)
-	wantPayload(t, b, two, backends.Current, second.Payload)
-	for _, ref := range []backends.Ref{one, two} {
-		if err := s.properties.Path.Check(ref.Path); err != nil {
-			t.Errorf("the path rule refuses %q, which works: %v", ref.Path, err)
-		}
-	}
-}
-
-// everyAllowedNameGoes: what the declaration's check lets through, the store
-// takes.
-func everyAllowedNameGoes(t *testing.T, s *suite) {
-	b := s.open(t)
-	for _, path := range s.Names(t) {
-		if err := s.properties.Path.Check(path); err != nil {
-			t.Errorf("the path rule refuses %q: %v", path, err)
-		}
-		ref, item := s.Ref(t), newItem(1)
-		ref.Path = path
-		put(t, b, ref, item, backends.Absent)
-		wantPayload(t, b, ref, backends.Current, item.Payload)
-	}
-}
-
-// pathCannotLeaveRoot: the rule says no where the declaration is checked, and
-// the driver says no to who doesn't ask the rule.
-func pathCannotLeaveRoot(t *testing.T, s *suite) {
-	b := s.open(t)
-	for _, path := range s.Escapes {
-		ref := s.Ref(t)
-		ref.Path = path
-		if err := s.properties.Path.Check(path); err == nil {
-			t.Errorf("the path rule allows %q", path)
-		}
-		if path == "" {
-			continue // an Error names its place, and here is none
-		}
-		for _, c := range calls(b, newItem(1)) {
-			wantKind(t, c.op+" of "+path, c.do(t.Context(), ref), backends.ErrInvalid)
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,14 +10,17 @@ import (
 )
 
 func metaTests() []subtest {
+	keeping, forgetting := []property{metadata}, []property{not(metadata)}
 	return []subtest{
-		{name: "MetaComesBack", run: metaComesBack, needs: metadata},
-		{name: "MetaIsNotKept", run: metaIsNotKept, needs: no(metadata)},
-		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, needs: metadata},
+		{name: "MetaComesBack", run: metaComesBack, needs: keeping},
+		{name: "MetaIsNotKept", run: metaIsNotKept, needs: forgetting, instead: true},
+		{name: "MetaFollowsARepeatedPut", run: metaFollowsARepeatedPut, needs: keeping},
 		{name: "MetaFitsVersion", run: metaFitsVersion},
+		{name: "LongestSlotIsKept", run: longestSlotIsKept, needs: keeping},
+		{name: "TooLongSlotIsInvalid", run: tooLongSlotIsInvalid, needs: []property{maxMeta}},
 		{name: "MetaMayBeUnknown", run: metaMayBeUnknown},
 		{
-			name: "OthersMetadataSurvives", run: othersMetadataSurvives,
+			name: "OthersMetadataSurvives", run: othersMetadataSurvives, needs: []property{metadata, not(local)},
 			lacks: func(h Harness) bool { return h.Annotate == nil },
 		},
 	}
@@ -77,27 +81,64 @@ func metaFitsVersion(t *testing.T, s *suite) {
 	wantMeta(t, b, ref, backends.Meta{})
 }
 
+// longSlot is a slot of n bytes.
+func longSlot(n int) string {
+	const account = "suite@service/"
+	return account + strings.Repeat("s", n-len(account))
+}
+
+func longestSlotIsKept(t *testing.T, s *suite) {
+	b, ref, item := s.open(t), s.Ref(t), newItem(1)
+	most := s.properties.MaxMeta
+	if most == 0 {
+		most = 600 // more than Qualytics' names make
+	}
+	item.Meta.Slot = longSlot(most)
+	put(t, b, ref, item, backends.Absent)
+	wantMeta(t, b, ref, item.Meta)
+}
+
+func tooLongSlotIsInvalid(t *testing.T, s *suite) {
+	b, ref, first, second := s.open(t), s.Ref(t), newItem(1), newItem(2)
+	v1 := put(t, b, ref, first, backends.Absent)
+	second.Meta.Slot = longSlot(s.properties.MaxMeta + 1)
+	_, err := b.Put(t.Context(), ref, second, v1)
+	wantKind(t, "put with a byte too much in the slot", err, backends.ErrInvalid)
+	wantPayload(t, b, ref, backends.Current, first.Payload)
+}
+
 func metaMayBeUnknown(t *testing.T, s *suite) {
 	b, ref := s.open(t), s.Ref(t)
 	put(t, b, ref, backends.Item{Payload: newPayload()}, backends.Absent)
 	wantMeta(t, b, ref, backends.Meta{})
 }
 
-// othersMetadataSurvives: what other people keep beside a value stays through
-// the next value, a repeated one, and one that goes by the stages.
+// othersMetadataSurvives: whatever the agent does, what others have noted beside
+// a value stays.
 func othersMetadataSurvives(t *testing.T, s *suite) {
-	b, ref := s.open(t), s.Ref(t)
-	v := put(t, b, ref, newItem(1), backends.Absent)
+	b, ref, second := s.open(t), s.Ref(t), newItem(2)
+	v1 := put(t, b, ref, newItem(1), backends.Absent)
 	stands := s.Annotate(t, ref)
-	second := newItem(2)
-	for range 2 {
-		v = put(t, b, ref, second, v)
-		second.Meta.Generation++
+	survives := func(what string) {
+		t.Helper()
+		if !stands(t) {
+			t.Errorf("%s took another's metadata away", what)
+		}
 	}
+	survives("nothing")
+	v2 := put(t, b, ref, second, v1)
+	survives("the next put")
+	second.Meta = newMeta(7, second.Payload)
+	put(t, b, ref, second, v2)
+	survives("new metadata for the same payload")
 	if stager, ok := backends.As[backends.Stager](b); ok {
-		promote(t, stager, ref, stage(t, stager, ref, newItem(4)), v)
+		promote(t, stager, ref, stage(t, stager, ref, newItem(3)), v2)
+		survives("staging and promoting")
 	}
-	if !stands(t) {
-		t.Error("what others kept beside the value is gone")
+	if r, ok := backends.As[backends.Remover](b); ok && s.properties.Versions {
+		if err := r.Remove(t.Context(), ref, v1); err != nil {
+			t.Errorf("remove: %v", err)
+		}
+		survives("a removal")
 	}
 }

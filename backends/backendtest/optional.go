@@ -9,6 +9,7 @@ import (
 )
 
 func describeTests() []subtest {
+	describing := []property{describes}
 	return []subtest{
 		{name: "DescribeAgreesWithGet", run: describeAgreesWithGet, needs: describing},
 		{name: "DescribeOfNothingIsNotFound", run: describeOfNothingIsNotFound, needs: describing},
@@ -38,6 +39,10 @@ func describeAgreesWithGet(t *testing.T, s *suite) {
 	agree("after the next put")
 	s.Overwrite(t, ref, newPayload())
 	agree("after another's write")
+	if stager, ok := backends.As[backends.Stager](b); ok {
+		stage(t, stager, ref, newItem(3))
+		agree("while another value is staged")
+	}
 }
 
 func describeOfNothingIsNotFound(t *testing.T, s *suite) {
@@ -55,7 +60,10 @@ func describeOfNothingIsNotFound(t *testing.T, s *suite) {
 }
 
 func checkTests() []subtest {
-	return []subtest{{name: "CheckChangesNothing", run: checkChangesNothing, needs: checking}}
+	return []subtest{{
+		name: "CheckChangesNothing", run: checkChangesNothing,
+		needs: []property{checks},
+	}}
 }
 
 func checkChangesNothing(t *testing.T, s *suite) {
@@ -80,8 +88,9 @@ func checkChangesNothing(t *testing.T, s *suite) {
 
 func removeTests() []subtest {
 	return []subtest{
-		{name: "RemovedVersionIsNotFound", run: removedVersionIsNotFound, needs: removing.and(versions)},
-		{name: "CurrentIsNotRemoved", run: currentIsNotRemoved, needs: removing},
+		{name: "RemovedVersionIsNotFound", run: removedVersionIsNotFound, needs: []property{removes, versions}},
+		{name: "RemovedStagedIsNotFound", run: removedStagedIsNotFound, needs: []property{removes, stages}},
+		{name: "CurrentIsNotRemoved", run: currentIsNotRemoved, needs: []property{removes}},
 	}
 }
 
@@ -99,6 +108,19 @@ func removedVersionIsNotFound(t *testing.T, s *suite) {
 		wantNothing(t, b, ref, backends.Previous)
 	}
 	wantPayload(t, b, ref, backends.Current, second.Payload)
+}
+
+func removedStagedIsNotFound(t *testing.T, s *suite) {
+	b, stager := s.stager(t)
+	ref, first := s.Ref(t), newItem(1)
+	r, _ := backends.As[backends.Remover](b)
+	put(t, b, ref, first, backends.Absent)
+	v2 := stage(t, stager, ref, newItem(2))
+	if err := r.Remove(t.Context(), ref, v2); err != nil {
+		t.Errorf("remove what is staged: %v", err)
+	}
+	wantNothing(t, b, ref, backends.Pending)
+	wantPayload(t, b, ref, backends.Current, first.Payload)
 }
 
 func currentIsNotRemoved(t *testing.T, s *suite) {

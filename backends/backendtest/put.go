@@ -7,6 +7,7 @@ import (
 )
 
 func putTests() []subtest {
+	comparing, blind := []property{compareAndSet}, []property{not(compareAndSet)}
 	return []subtest{
 		{name: "PutThenGet", run: putThenGet},
 		{name: "PutReplaces", run: putReplaces},
@@ -14,7 +15,7 @@ func putTests() []subtest {
 		{name: "LostPutCanBeRepeated", run: lostPutCanBeRepeated},
 		{name: "StaleVersionIsConflict", run: staleVersionIsConflict, needs: comparing},
 		{name: "AbsentIsComparedToo", run: absentIsComparedToo, needs: comparing},
-		{name: "StaleVersionIsIgnored", run: staleVersionIsIgnored, needs: no(comparing)},
+		{name: "StaleVersionIsIgnored", run: staleVersionIsIgnored, needs: blind, instead: true},
 		{name: "CancelledPut", run: cancelledPut},
 	}
 }

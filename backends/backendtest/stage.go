@@ -7,10 +7,11 @@ import (
 )
 
 func stageTests() []subtest {
+	staging := []property{stages}
 	return []subtest{
 		{name: "StagedIsNotCurrent", run: stagedIsNotCurrent, needs: staging},
-		{name: "StagedFirstIsNotCurrent", run: stagedFirstIsNotCurrent, needs: staging.and(no(firstIsCurrent))},
-		{name: "StagedFirstIsCurrent", run: stagedFirstIsCurrent, needs: staging.and(firstIsCurrent)},
+		{name: "StagedFirstIsNotCurrent", run: stagedFirstIsNotCurrent, needs: append(staging, not(firstIsCurrent))},
+		{name: "StagedFirstIsCurrent", run: stagedFirstIsCurrent, needs: append(staging, firstIsCurrent), instead: true},
 		{name: "StagingIsIdempotent", run: stagingIsIdempotent, needs: staging},
 		{name: "StagingReplacesStaged", run: stagingReplacesStaged, needs: staging},
 		{name: "PromoteMakesCurrent", run: promoteMakesCurrent, needs: staging},
@@ -74,16 +75,17 @@ func stagedFirstIsNotCurrent(t *testing.T, s *suite) {
 	wantPayload(t, b, ref, backends.Current, item.Payload)
 }
 
-// stagedFirstIsCurrent: nobody could read a value there before, so nobody loses
-// one; the promotion is then no error.
+// stagedFirstIsCurrent: where nothing stands, staging is all there is to do.
 func stagedFirstIsCurrent(t *testing.T, s *suite) {
 	b, stager := s.stager(t)
 	ref, item := s.Ref(t), newItem(1)
-	absent := wantNothing(t, b, ref, backends.Current)
 	v := stage(t, stager, ref, item)
 	wantPayload(t, b, ref, backends.Current, item.Payload)
+	if _, current := get(t, b, ref, backends.Current); current != v {
+		t.Errorf("the current version is %q, staging returned %q", current, v)
+	}
 	wantNothing(t, b, ref, backends.Pending)
-	promote(t, stager, ref, v, absent)
+	promote(t, stager, ref, v, backends.Absent)
 	wantPayload(t, b, ref, backends.Current, item.Payload)
 }
 

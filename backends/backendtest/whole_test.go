@@ -3,9 +3,10 @@ package backendtest_test
 import (
 	"context"
 	"fmt"
-	"strings"
+	"io"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -26,6 +27,8 @@ type whole struct {
 	describe func(context.Context, backends.Ref) (backends.Meta, backends.Version, error)
 	check    func(context.Context, backends.Ref) error
 	remove   func(context.Context, backends.Ref, backends.Version) error
+	log      io.Writer
+	note     string // what a flaw keeps
 }
 
 func (w *whole) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (backends.Version, error) {
@@ -68,14 +71,20 @@ func newWhole(inner backends.Backend) *whole {
 // limit is the largest payload of the store here.
 const limit = 4096
 
-// flawedHarness is the harness of a store in memory with every capability, of
-// whose backends each has the flaw.
-func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
+// able is a store with every capability.
+func able() mem.Options {
 	options := mem.LikeAWS()
 	options.FirstIsCurrent, options.MaxPayload = false, limit
-	store := mem.New(options)
+	return options
+}
+
+// flawedHarness is the harness of a store in memory, of whose backends each has
+// the flaw.
+func flawedHarness(options mem.Options, flaw func(*whole, *mem.Store)) backendtest.Harness {
+	store, log := mem.New(options), &backendtest.Log{}
 	flawed := func(inner backends.Backend, s *mem.Store) backends.Backend {
 		w := newWhole(inner)
+		w.log = log
 		flaw(w, s)
 		return w
 	}
@@ -112,20 +121,20 @@ func flawedHarness(flaw func(*whole, *mem.Store)) backendtest.Harness {
 			return flawed(faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() }), store)
 		},
 		Throttled: func(*testing.T) backends.Backend {
-			return flawed(faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Fail(backends.ErrThrottled) }), store)
+			return flawed(faulty.Wrap(store.Backend(), func(c faulty.Call) faulty.Fault {
+				return faulty.Fail(&backends.Error{Op: string(c.Op), Ref: c.Ref, Kind: backends.ErrThrottled, RetryAfter: time.Hour})
+			}), store)
 		},
+		RetryAfter: time.Hour,
 		Annotate: func(_ *testing.T, ref backends.Ref) func(*testing.T) bool {
-			store.Overwrite(ref.Path+noted, secret.New("a note of others"))
-			return func(*testing.T) bool { return !store.Peek(ref.Path + noted).IsZero() }
+			store.Mark(ref.Path, true)
+			return func(*testing.T) bool { return store.Marked(ref.Path) }
 		},
-		Names:   func(*testing.T) []string { return []string{"x", strings.Repeat("n", 512)} },
 		Escapes: []string{"", "../a", "a/../b"},
 		Secrets: []secret.Value{credential},
+		Log:     log,
 	}
 }
-
-// noted ends the path where others' notes on a value stand.
-const noted = "-note"
 
 // credential is what the backends here were opened with.
 var credential = secret.New("a-credential-of-the-backend")

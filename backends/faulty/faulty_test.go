@@ -27,7 +27,7 @@ func TestNothingChangesNothing(t *testing.T) {
 	for name, options := range map[string]mem.Options{"all": mem.LikeAWS(), "checking": mem.LikeVault(), "poorest": {}} {
 		t.Run(name, func(t *testing.T) {
 			store, n := mem.New(options), 0
-			elsewhere := "LostAnswerIsUnknownOutcome, HangingStoreEndsWithContext, and all that needs a store of its own, run on mem itself"
+			elsewhere := "it is shown on mem itself, with the faults that are made here"
 			backendtest.Run(t, backendtest.Harness{
 				Open: func(*testing.T) backends.Backend { return faulty.Wrap(store.Backend(), faulty.Nothing()) },
 				Ref: func(*testing.T) backends.Ref {
@@ -40,7 +40,8 @@ func TestNothingChangesNothing(t *testing.T) {
 				Without: map[string]string{
 					"LostAnswerIsUnknownOutcome": elsewhere, "HangingStoreEndsWithContext": elsewhere,
 					"DeniedIsTold": elsewhere, "UnreachableIsNotNotFound": elsewhere, "ThrottledIsTold": elsewhere,
-					"EveryAllowedNameGoes": elsewhere, "OthersMetadataSurvives": elsewhere,
+					"LostPromoteIsUnknownOutcome": elsewhere, "OtherNamesAreRefusedUnasked": elsewhere,
+					"OthersMetadataSurvives": elsewhere, "LogsHoldNoSecret": elsewhere,
 				},
 			})
 		})

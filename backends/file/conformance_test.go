@@ -3,6 +3,7 @@ package file_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,7 +26,13 @@ func TestConformance(t *testing.T) {
 // openIn opens a backend on dir.
 func openIn(t *testing.T, o file.Options) backends.Backend {
 	t.Helper()
-	b, err := file.Driver().Open(context.Background(), backends.Env{Name: "local", Log: slog.New(slog.DiscardHandler)}, &o)
+	return openLogging(t, o, io.Discard)
+}
+
+func openLogging(t *testing.T, o file.Options, log io.Writer) backends.Backend {
+	t.Helper()
+	env := backends.Env{Name: "local", Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	b, err := file.Driver().Open(context.Background(), env, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +40,8 @@ func openIn(t *testing.T, o file.Options) backends.Backend {
 }
 
 func harness(t *testing.T, sink string) backendtest.Harness {
-	dir := fastDir(t)
+	dir, log := fastDir(t), &backendtest.Log{}
+	open := func(t *testing.T, dir string) backends.Backend { return openLogging(t, file.Options{Dir: dir}, log) }
 	var places atomic.Int64
 	ref := func(*testing.T) backends.Ref {
 		return backends.Ref{
@@ -43,7 +51,7 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 		}
 	}
 	return backendtest.Harness{
-		Open: func(t *testing.T) backends.Backend { return openIn(t, file.Options{Dir: dir}) },
+		Open: func(t *testing.T) backends.Backend { return open(t, dir) },
 		Ref:  ref,
 		Overwrite: func(t *testing.T, ref backends.Ref, payload secret.Value) {
 			byHand(t, filepath.Join(dir, ref.Path), payload.Reveal())
@@ -58,12 +66,12 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 			if err := os.Mkdir(closed, 0); err != nil {
 				t.Fatal(err)
 			}
-			return asNobody(openIn(t, file.Options{Dir: closed})), ref(t)
+			return asNobody(open(t, closed)), ref(t)
 		},
 		Unreachable: func(t *testing.T) backends.Backend {
 			inTheWay := filepath.Join(t.TempDir(), "file")
 			byHand(t, inTheWay, "not a folder")
-			return openIn(t, file.Options{Dir: filepath.Join(inTheWay, "dir")})
+			return open(t, filepath.Join(inTheWay, "dir"))
 		},
 		Names: func(t *testing.T) []string {
 			return []string{ref(t).Path + "-with a space", ref(t).Path + ".é", "." + strings.ReplaceAll(ref(t).Path, "/", "-")}
@@ -72,12 +80,7 @@ func harness(t *testing.T, sink string) backendtest.Harness {
 			"", "/", "/etc/passwd", "../outside", "a/../../outside", "..", ".", "a/", "a//b", "a/.", "a/..",
 			".handover/lock", ".handover", "a/.handover-x.tmp", "..data/a", "a/..data", "a\nb", strings.Repeat("a/", 512) + "a",
 		},
-		Without: map[string]string{
-			"LostAnswerIsUnknownOutcome":  "a call to the file system has no answer that could get lost",
-			"ThrottledIsTold":             "a file system refuses nobody for asking too often",
-			"OthersMetadataSurvives":      "nobody but the agent keeps anything beside a file",
-			"HangingStoreEndsWithContext": "a file system that hangs holds the process in the kernel",
-		},
+		Log: log,
 	}
 }
 

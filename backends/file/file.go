@@ -30,6 +30,9 @@ import (
 // near it.
 const maxPayload = 1 << 20
 
+// maxName is the longest name in a folder, in bytes, as Linux has it.
+const maxName = 255
+
 // reserved begins the names that are the driver's own, at every level.
 const reserved = ".handover"
 
@@ -67,12 +70,15 @@ func withoutPrefix(forbidden, prefix string) string {
 // keep none.
 func properties(volatile bool) backends.Properties {
 	return backends.Properties{
-		Metadata:   true,
-		Volatile:   volatile,
-		MaxPayload: maxPayload,
+		Metadata:      true,
+		Volatile:      volatile,
+		Local:         true,
+		RemoveRevoked: true, // a disk is no place for an old secret
+		MaxPayload:    maxPayload,
 		Path: backends.PathRule{
 			Pattern: pathPattern,
 			Max:     1024,
+			MaxPart: maxName,
 			Says:    "a path below dir, names joined by single slashes, none starting with .. or " + reserved,
 		},
 	}

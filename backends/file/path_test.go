@@ -13,12 +13,12 @@ func TestPathRule(t *testing.T) {
 	good := []string{
 		"a", "dbt.env", ".env", ".qualytics/config.yaml", "a/.b/c", "a b/c", "zażółć.env", "a..b", "a...", "-x",
 		".h", ".ha", ".hand", ".handove", ".handovex", ".HANDOVER", ".xhandover", "handover", "x.handover", "~", "a\\b",
-		strings.Repeat("a", 1024),
+		strings.Repeat("a", 255), strings.Repeat("abc/", 255) + "abcd",
 	}
 	bad := []string{
 		"", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/.", "a/..", "../a", "a/../b", "..a", "...", "a/..data", "..data/a",
 		".handover", ".handover/x", "a/.handover", ".handover-1.tmp", ".handovers", "a\x00b", "a\nb", "a/\tb", ".\x01", ".h\x7f",
-		strings.Repeat("a", 1025),
+		strings.Repeat("a", 256), strings.Repeat("abc/", 256) + "a",
 	}
 	for _, path := range good {
 		if err := rule.Check(path); err != nil {
@@ -42,6 +42,9 @@ func FuzzPathRule(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string) {
 		want := path != "" && len(path) <= 1024
 		for _, name := range strings.Split(path, "/") {
+			if len(name) > 255 {
+				want = false
+			}
 			control := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 			if name == "" || name == "." || control || strings.HasPrefix(name, "..") || strings.HasPrefix(name, ".handover") {
 				want = false

@@ -152,9 +152,9 @@ func (b staging) PutPending(ctx context.Context, ref backends.Ref, item backends
 			return name(n), nil
 		}
 	}
+	first := e.last == 0
 	e, n := e.add(b.s.keep(item))
-	e.pending = n
-	if b.s.options.FirstIsCurrent && e.at(backends.Current) == 0 {
+	if e.pending = n; first && b.s.options.FirstIsCurrent {
 		e = e.promote(n)
 	}
 	b.s.store(ref.Path, e)

@@ -65,6 +65,20 @@ func (s *Store) Wipe() {
 	s.entries = map[string]entry{}
 }
 
+// Mark sets or takes away metadata of somebody else beside the value at path.
+func (s *Store) Mark(path string, set bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marks[path] = set
+}
+
+// Marked reports whether it is there.
+func (s *Store) Marked(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks[path]
+}
+
 // Deny refuses every call for path until Allow.
 func (s *Store) Deny(path string) {
 	s.mu.Lock()

@@ -23,17 +23,19 @@ type Options struct {
 	Metadata       bool `yaml:"metadata" doc:"metadata is kept beside each version" default:"false"`
 	Volatile       bool `yaml:"volatile" doc:"the store says of itself that a restart empties it" default:"false"`
 	RemoveRevoked  bool `yaml:"remove_revoked" doc:"an old version is taken out of reach once its token is revoked" default:"false"`
+	Local          bool `yaml:"local" doc:"the store says of itself that it is a part of this machine" default:"false"`
 	Staging        bool `yaml:"staging" doc:"a value can be written beside the current one and promoted" default:"false"`
-	FirstIsCurrent bool `yaml:"first_is_current" doc:"the first value of a place becomes current at once, although it was to be staged" default:"false"`
+	FirstIsCurrent bool `yaml:"first_is_current" doc:"where nothing stands yet, what is staged is current at once" default:"false"`
 	Describing     bool `yaml:"describing" doc:"version and metadata can be read without the value" default:"false"`
 	Checking       bool `yaml:"checking" doc:"the store tells beforehand whether a put is allowed" default:"false"`
 	MaxPayload     int  `yaml:"max_payload" doc:"the largest payload in bytes; 0 is no limit" default:"0"`
+	MaxMeta        int  `yaml:"max_meta" doc:"the longest slot that metadata holds, in bytes; 0 is no limit" default:"0"`
 }
 
 // Validate refuses a limit that can't be.
 func (o *Options) Validate() error {
-	if o.MaxPayload < 0 {
-		return errors.New("max_payload is negative; leave it out for no limit")
+	if o.MaxPayload < 0 || o.MaxMeta < 0 {
+		return errors.New("max_payload or max_meta is negative; leave it out for no limit")
 	}
 	return nil
 }
@@ -42,26 +44,26 @@ func (o *Options) Validate() error {
 func LikeVault() Options {
 	return Options{
 		CompareAndSet: true, Versions: true, Metadata: true,
-		Describing: true, Checking: true, MaxPayload: 480 << 10,
+		Describing: true, Checking: true, MaxPayload: 480 << 10, MaxMeta: 512,
 	}
 }
 
 // LikeAWS plays AWS Secrets Manager: staging labels, 64 KiB.
 func LikeAWS() Options {
 	return Options{
-		CompareAndSet: true, Versions: true, Metadata: true, FirstIsCurrent: true,
-		Staging: true, Describing: true, Checking: true, MaxPayload: 64 << 10,
+		CompareAndSet: true, Versions: true, Metadata: true,
+		Staging: true, FirstIsCurrent: true, Describing: true, Checking: true, MaxPayload: 64 << 10, MaxMeta: 256,
 	}
 }
 
 // LikeAzure plays Azure Key Vault: versions and tags, no compare-and-set, 25 KB.
 func LikeAzure() Options {
-	return Options{Versions: true, Metadata: true, RemoveRevoked: true, Checking: true, MaxPayload: 25_000}
+	return Options{Versions: true, Metadata: true, RemoveRevoked: true, Checking: true, MaxPayload: 25_000, MaxMeta: 256}
 }
 
 // LikeFile plays package file with single files.
 func LikeFile() Options {
-	return Options{Metadata: true, Checking: true, MaxPayload: 1 << 20}
+	return Options{Metadata: true, RemoveRevoked: true, Local: true, Checking: true, MaxPayload: 1 << 20}
 }
 
 // Like is what plays each driver of backends/all with its options left out, by
@@ -83,8 +85,10 @@ func properties(o Options) backends.Properties {
 		Metadata:       o.Metadata,
 		Volatile:       o.Volatile,
 		RemoveRevoked:  o.RemoveRevoked,
+		Local:          o.Local,
 		FirstIsCurrent: o.FirstIsCurrent,
 		MaxPayload:     o.MaxPayload,
+		MaxMeta:        o.MaxMeta,
 		Path: backends.PathRule{
 			Pattern: pathPattern, Max: maxPath,
 			Says: "parts joined by single slashes, none empty, none . or .. or starting with ..",

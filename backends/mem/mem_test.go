@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -67,12 +68,17 @@ func harness(options mem.Options) backendtest.Harness {
 			return faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Hang() })
 		},
 		Throttled: func(*testing.T) backends.Backend {
-			return faulty.Wrap(store.Backend(), func(faulty.Call) faulty.Fault { return faulty.Fail(backends.ErrThrottled) })
+			return faulty.Wrap(store.Backend(), func(c faulty.Call) faulty.Fault {
+				return faulty.Fail(&backends.Error{Op: string(c.Op), Ref: c.Ref, Kind: backends.ErrThrottled, RetryAfter: 7 * time.Second})
+			})
 		},
-		Without: map[string]string{"OthersMetadataSurvives": "it keeps nothing but values and what the agent says of them"},
-		Names: func(*testing.T) []string {
-			return []string{"x", ".a", "a b/c..d/é", strings.Repeat("n", 512)}
+		RetryAfter: 7 * time.Second,
+		Annotate: func(_ *testing.T, ref backends.Ref) func(*testing.T) bool {
+			store.Mark(ref.Path, true)
+			return func(*testing.T) bool { return store.Marked(ref.Path) }
 		},
+		Names:   func(*testing.T) []string { return []string{"x", ".a", "a b/c..d/é"} },
+		Log:     &backendtest.Log{}, // nothing here logs
 		Escapes: []string{"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", strings.Repeat("a", 513)},
 	}
 }
@@ -187,12 +193,8 @@ func TestEmptyPayloadIsInvalid(t *testing.T) {
 // TestPromoteOfWhatIsGone: a pending version that another replaced can't be
 // promoted any more.
 func TestPromoteOfWhatIsGone(t *testing.T) {
-	b, ref := mem.New(mem.LikeAWS()).Backend(), backends.Ref{Path: "a"}
+	b, ref := mem.New(mem.Options{Staging: true}).Backend(), backends.Ref{Path: "a"}
 	stager, _ := backends.As[backends.Stager](b)
-	first, err := b.Put(t.Context(), ref, backends.Item{Payload: secret.New("zero")}, backends.Absent)
-	if err != nil {
-		t.Fatal(err)
-	}
 	v, err := stager.PutPending(t.Context(), ref, backends.Item{Payload: secret.New("one")})
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +203,7 @@ func TestPromoteOfWhatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pending := range []backends.Version{v, backends.Absent} {
-		err = stager.Promote(t.Context(), ref, pending, first)
+		err = stager.Promote(t.Context(), ref, pending, backends.Absent)
 		if !errors.Is(err, backends.ErrConflict) {
 			t.Errorf("promote %q: %v", pending, err)
 		}

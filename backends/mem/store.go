@@ -19,12 +19,13 @@ type Store struct {
 	mu      sync.Mutex
 	entries map[string]entry
 	denied  map[string]bool
+	marks   map[string]bool
 	down    bool
 }
 
 // New makes an empty store.
 func New(o Options) *Store {
-	return &Store{options: o, entries: map[string]entry{}, denied: map[string]bool{}}
+	return &Store{options: o, entries: map[string]entry{}, denied: map[string]bool{}, marks: map[string]bool{}}
 }
 
 // entry is one place. Versions count from 1 and are never given twice, also
@@ -129,6 +130,9 @@ func (s *Store) accept(op string, ref backends.Ref, item backends.Item) error {
 	case most > 0 && item.Payload.Len() > most:
 		return fail(op, ref, backends.ErrInvalid,
 			fmt.Errorf("the payload has %d bytes, the store takes at most %d", item.Payload.Len(), most))
+	case s.options.Metadata && s.options.MaxMeta > 0 && len(item.Meta.Slot) > s.options.MaxMeta:
+		return fail(op, ref, backends.ErrInvalid,
+			fmt.Errorf("the slot has %d bytes, the store keeps at most %d", len(item.Meta.Slot), s.options.MaxMeta))
 	}
 	return nil
 }

@@ -34,6 +34,9 @@ var connectionID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,250}$`)
 // and in Azure.
 func connectionShape(spec Spec) (shape, error) {
 	style, err := connectionStyle(spec)
+	if err == nil {
+		err = checkVaultName(spec)
+	}
 	if err != nil {
 		return shape{}, err
 	}
@@ -58,6 +61,16 @@ func connectionShape(spec Spec) (shape, error) {
 		return shape{write: writeJSONConnection, read: reader(spec)}, nil
 	}
 	return shape{write: writeURI, read: reader(spec)}, nil
+}
+
+// checkVaultName refuses a name in Key Vault that an Airflow with teams doesn't
+// look up: it takes two hyphens for the end of a team's name. Airflow itself
+// makes hyphens of underscores there, so that a_-b comes to hold two.
+func checkVaultName(spec Spec) error {
+	if spec.BackendType == azure && strings.Contains(spec.Path, "--") {
+		return wrong("path", "Airflow with teams takes -- for the end of a team's name and doesn't find %s; use single hyphens", spec.Path)
+	}
+	return nil
 }
 
 // reader gives the reading side of a store that holds one text: Airflow itself

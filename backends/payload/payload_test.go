@@ -75,6 +75,8 @@ func TestNewRefuses(t *testing.T) {
 		"name in capitals":     {payload.Spec{Format: "kubernetes-secret", Name: "Qualytics"}, []string{`name: "Qualytics" can't`}},
 		"name too long":        {payload.Spec{Format: "kubernetes-secret", Name: strings.Repeat("a", 254)}, []string{"name: "}},
 		"namespace with dot":   {payload.Spec{Format: "kubernetes-secret", Name: "q", Namespace: "a.b"}, []string{`namespace: "a.b" can't`}},
+		"hyphens in Key Vault": {payload.Spec{Format: "airflow-connection", BackendType: "azure-key-vault", Path: "airflow-connections-a--b"}, []string{"path: Airflow with teams takes -- for the end of a team's name"}},
+		"and of a variable":    {payload.Spec{Format: "airflow-variable", BackendType: "azure-key-vault", Path: "airflow-variables-a--b"}, []string{"path: Airflow with teams"}},
 		"template and idle":    {payload.Spec{Format: "template", Style: "uri"}, []string{"style: it means nothing", "template: it writes no token; give a text with {{.Token}}"}},
 		"template of TokenID":  {payload.Spec{Format: "template", Template: "{{.TokenID}}"}, []string{"template: it writes no token"}},
 		"template not closed":  {payload.Spec{Format: "template", Template: "{{.Token"}, []string{"see the manual of Go's text/template"}},

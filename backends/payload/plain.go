@@ -60,6 +60,9 @@ func readBearer(header string) (string, error) {
 // `value`. An entry of that lone field may be given as its bare text, where
 // nothing says which of the two was written; so both are read.
 func variableShape(spec Spec) (shape, error) {
+	if err := checkVaultName(spec); err != nil {
+		return shape{}, err
+	}
 	if spec.BackendType != vault {
 		return tokenShape(spec)
 	}

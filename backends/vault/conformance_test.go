@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/backendtest"
@@ -42,14 +44,11 @@ func harness(t *testing.T, v *realtest.VaultServer, mount string, version int) b
 	if version == 1 {
 		values = mount + "/"
 	}
-	without := map[string]string{}
-	if version == 1 {
-		without["OthersMetadataSurvives"] = "KV version 1 keeps nothing beside a value"
-	}
+	log := &backendtest.Log{}
 	open := func(t *testing.T, address, token string) backends.Backend {
 		o := withToken(t, address, mount, token)
 		o.KVVersion = version
-		return openLogging(t, o, t.Output())
+		return openLogging(t, o, io.MultiWriter(t.Output(), log))
 	}
 	return backendtest.Harness{
 		Open: func(t *testing.T) backends.Backend { return open(t, v.Addr, token) },
@@ -67,8 +66,9 @@ func harness(t *testing.T, v *realtest.VaultServer, mount string, version int) b
 		AnswerLost:  func(t *testing.T) backends.Backend { return open(t, losingAnswers(t, v.Addr, values), token) },
 		Hanging:     func(t *testing.T) backends.Backend { return open(t, hanging(t), token) },
 		Throttled:   func(t *testing.T) backends.Backend { return open(t, busy(t), token) },
+		RetryAfter:  7 * time.Second,
 		Annotate:    annotate(v, mount),
-		Without:     without,
+		Log:         log,
 		Names: func(t *testing.T) []string {
 			name := "connections/" + realtest.Name(t)
 			return []string{name, name + "/_.@:=,~+-", "connections/..." + name, name + strings.Repeat("n", 512-len(name))}
@@ -165,6 +165,7 @@ func losingAnswers(t *testing.T, to, values string) string {
 func busy(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
 	t.Cleanup(s.Close)

@@ -60,6 +60,7 @@ func properties(options any) backends.Properties {
 		Versions:      versioned,
 		Metadata:      versioned,
 		MaxPayload:    maxPayload,
+		MaxMeta:       maxMetadataValue,
 		Path:          backends.PathRule{Pattern: pathPattern, Max: 512, Says: pathSays},
 	}
 }

@@ -81,11 +81,16 @@ func serve(t *testing.T, h http.Handler) string {
 
 func openAt(t *testing.T, url, token string) backends.Backend {
 	t.Helper()
+	return openLogging(t, url, token, io.Discard)
+}
+
+func openLogging(t *testing.T, url, token string, log io.Writer) backends.Backend {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := driver.Driver().Open(t.Context(), backends.Env{Name: "shelf", Log: slog.New(slog.DiscardHandler)},
+	b, err := driver.Driver().Open(t.Context(), backends.Env{Name: "shelf", Log: slog.New(slog.NewJSONHandler(log, nil))},
 		&driver.Options{URL: url, Token: secret.Source{File: file}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +117,10 @@ func harness(t *testing.T, s *shelf) backendtest.Harness {
 		defer s.mu.Unlock()
 		do()
 	}
+	log := &backendtest.Log{}
+	open := func(t *testing.T, url, token string) backends.Backend { return openLogging(t, url, token, log) }
 	return backendtest.Harness{
-		Open: func(t *testing.T) backends.Backend { return openAt(t, url, bearer) },
+		Open: func(t *testing.T) backends.Backend { return open(t, url, bearer) },
 		Ref: func(*testing.T) backends.Ref {
 			return backends.Ref{Backend: "shelf", Path: fmt.Sprintf("tokens/%d", places.Add(1))}
 		},
@@ -122,15 +129,15 @@ func harness(t *testing.T, s *shelf) backendtest.Harness {
 		},
 		Delete: func(_ *testing.T, ref backends.Ref) { byHand(func() { delete(s.values, "/"+ref.Path) }) },
 		Denied: func(t *testing.T) (backends.Backend, backends.Ref) {
-			return openAt(t, url, "wrong-token-of-the-tests"), backends.Ref{Backend: "shelf", Path: "tokens/denied"}
+			return open(t, url, "wrong-token-of-the-tests"), backends.Ref{Backend: "shelf", Path: "tokens/denied"}
 		},
 		Unreachable: func(t *testing.T) backends.Backend {
 			gone := httptest.NewServer(s)
 			gone.Close()
-			return openAt(t, gone.URL, bearer)
+			return open(t, gone.URL, bearer)
 		},
 		AnswerLost: func(t *testing.T) backends.Backend {
-			return openAt(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return open(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s.ServeHTTP(w, r)
 				if r.Method == http.MethodPut {
 					panic(http.ErrAbortHandler)
@@ -141,10 +148,10 @@ func harness(t *testing.T, s *shelf) backendtest.Harness {
 			over := make(chan struct{})
 			url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 			t.Cleanup(func() { close(over) })
-			return openAt(t, url, bearer)
+			return open(t, url, bearer)
 		},
 		Throttled: func(t *testing.T) backends.Backend {
-			return openAt(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			return open(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "7")
 				w.WriteHeader(http.StatusTooManyRequests)
 			})), bearer)
@@ -152,9 +159,10 @@ func harness(t *testing.T, s *shelf) backendtest.Harness {
 		Names: func(*testing.T) []string {
 			return []string{"a", "A0_/-z.", strings.Repeat("n", 512)}
 		},
-		Without: map[string]string{"OthersMetadataSurvives": "such a server keeps nothing beside a value"},
-		Escapes: []string{"", "/a", "a/", "a//b", "..", "a/../b", ".hidden", "a/.b", "a?b", "a#b", "a%2fb", "a b", "a\nb", strings.Repeat("a", 513)},
-		Secrets: []secret.Value{secret.New(bearer)},
+		RetryAfter: 7 * time.Second,
+		Log:        log,
+		Escapes:    []string{"", "/a", "a/", "a//b", "..", "a/../b", ".hidden", "a/.b", "a?b", "a#b", "a%2fb", "a b", "a\nb", strings.Repeat("a", 513)},
+		Secrets:    []secret.Value{secret.New(bearer)},
 	}
 }
 

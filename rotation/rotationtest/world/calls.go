@@ -7,11 +7,16 @@ import (
 	"time"
 
 	"github.com/handover-agent/handover/backends"
+	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
 )
 
 // What calls for a token. Each issue has a reason, and the reason has to be
 // true: a rule that keeps an agent from issuing for nothing is missed here.
+
+// mostUnproved is how often a token that is listed as live may be refused before
+// it is replaced (docs/decisions/issuing.md).
+const mostUnproved = 10
 
 // calls is what is known of what agents made and why. It is used with the world
 // locked.
@@ -164,6 +169,10 @@ func (c *checker) told(a *agent, e rotation.Event) {
 		c.burnt(a, d, e)
 	case rotation.ActIssued:
 		c.issued(of, e)
+	case rotation.ActNotProved:
+		if n := a.generation(e.Slot, e.Generation).Attempts; n > mostUnproved {
+			c.breach("promise 3: %s was refused g%d of %s %d times, and doesn't replace it", a.name, e.Generation, e.Slot, n)
+		}
 	case rotation.ActSeen:
 		c.whose(a, d, e)
 	case rotation.ActRebuilt:
@@ -250,6 +259,7 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	switch why {
 	case rotation.Age:
 		early = now.Before(current.IssuedAt.Add(s.Every - s.Every/50))
+		c.shaped(d)
 	case rotation.Expiring:
 		left := current.Expires.Sub(current.IssuedAt.Add(s.Every - s.Every/50))
 		early = now.Before(current.Expires.Add(-left / 2))
@@ -259,6 +269,21 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	if early {
 		c.breach("needless: %s issues for %s (%s), which was issued at %s and runs out at %s", a.name, d.Policy.Slot, why,
 			current.IssuedAt.UTC().Format("02 15:04"), current.Expires.UTC().Format("02 15:04"))
+	}
+}
+
+// shaped checks that targets hold the shapes that were declared some time ago:
+// a rotation would give them those anyway.
+func (c *checker) shaped(d rotation.Declared) {
+	since := later(c.redeclared[d.Policy.Slot].at, c.w.troubled)
+	if c.waitsForPeople(d) || time.Since(since) < healIn {
+		return
+	}
+	for _, t := range d.Targets {
+		value := c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path)
+		if _, err := t.Format.Extract(value); err != nil && !t.Format.Lossy() && !value.IsZero() {
+			c.breach("promise 3: %s holds a shape that wasn't declared for %s", t.Key(), healIn)
+		}
 	}
 }
 
@@ -309,23 +334,45 @@ func (c *checker) whose(a *agent, d rotation.Declared, e rotation.Event) {
 		return
 	}
 	token, made := c.w.api.Within(item.Payload)
-	_, hidden := t.Format.Extract(item.Payload)
-	rec := a.record(e.Slot)
+	value, hidden := t.Format.Extract(item.Payload)
 	switch {
 	case e.Generation != 0:
 		if g := a.generation(e.Slot, e.Generation); hidden == nil && (!made || token.ID != g.TokenID) {
 			c.breach("promise 5: %s takes what stands at %s for g%d", a.name, t.Key(), e.Generation)
 		}
 	case e.Reason == rotation.TargetHoldsForeign || e.Reason == rotation.TargetHoldsOther:
-		m := c.calls.tokens[token.ID]
-		issued := m != nil && m.by.agent == a && m.at.at.After(c.forgot)
-		sent := slices.ContainsFunc(rec.Targets[t.Key()].Payloads, func(p rotation.Payload) bool { return p.Fingerprint == item.Payload.Fingerprint() })
-		told := len(c.w.agents) == 1 && m != nil && item.Meta.Slot == e.Slot && item.Meta.TokenID == token.ID && !slices.ContainsFunc(rec.Generations,
-			func(g rotation.Generation) bool { return g.Number == item.Meta.Generation && g.TokenID != token.ID })
-		if issued && hidden == nil || sent || told {
+		if hidden != nil {
+			value = secret.Value{}
+		}
+		if made && c.knows(a, e, token, value.Fingerprint(), item) {
 			c.breach("promise 8: %s takes %s at %s for another's", a.name, token.Label, t.Key())
 		}
 	}
+}
+
+// knows reports whether an agent can tell that a token is of its slot: its
+// journal has issued it, has its fingerprint or that of the payload, or the
+// store's metadata says so, and the journal nothing else. value is zero where
+// the format doesn't give the token back.
+func (c *checker) knows(a *agent, e rotation.Event, token rotation.Token, value secret.Fingerprint, item backends.Item) bool {
+	rec, m := a.record(e.Slot), c.calls.tokens[token.ID]
+	disputed := len(c.w.agents) > 1 // a number may be two tokens'
+	for _, g := range rec.Generations {
+		if value != "" && g.Fingerprint == value {
+			return true
+		}
+		disputed = disputed || g.Number == item.Meta.Generation && g.TokenID != token.ID
+	}
+	for _, p := range rec.Targets[e.Target].Payloads {
+		if p.Fingerprint == item.Payload.Fingerprint() {
+			return true
+		}
+	}
+	if m == nil {
+		return false
+	}
+	return value != "" && m.by.agent == a && m.at.at.After(c.forgot) ||
+		!disputed && item.Meta.Slot == e.Slot && item.Meta.TokenID == token.ID
 }
 
 // rebuilt checks that what a store's metadata proves was adopted.

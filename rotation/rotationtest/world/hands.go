@@ -162,6 +162,9 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 	case AccountDeleted:
 		w.check.calls.accountGone = w.moment()
 		w.accountAway(func(a *rotation.Account) { a.Deleted = true }, spell(r, 2*rotation.Day))
+		if w.operated {
+			w.resumeLater(first, d.Policy.Slot, between(r, time.Hour, 2*rotation.Day))
+		}
 	case LastUsedLate:
 		w.api.SetUseEvery(spell(r, 2*rotation.Day))
 	case NamesReserved:
@@ -250,20 +253,6 @@ func (w *World) replace(a *agent, disk Disk) error {
 	return nil
 }
 
-func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
-	if kind != rotation.RequestRotate {
-		w.check.calls.resumed = w.moment()
-	}
-	q, err := a.journal.AddRequest(context.Background(), rotation.Request{Kind: kind, Slot: slot, Actor: "operator"})
-	if err != nil {
-		w.check.breach("a request was not taken: %v", err)
-	}
-	if a.current != nil {
-		a.current.engine.Asked(q)
-	}
-	w.check.wanted[slot] = true
-}
-
 // accountAway takes the account out of use, and puts it back after a while.
 func (w *World) accountAway(take func(*rotation.Account), d time.Duration) {
 	w.changeAccount(take)
@@ -274,6 +263,20 @@ func (w *World) accountAway(take func(*rotation.Account), d time.Duration) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.accountBack()
+	})
+}
+
+// resumeLater lets an operator say that the slot may go on: an account that
+// isn't back by then is made again.
+func (w *World) resumeLater(a *agent, slot string, after time.Duration) {
+	w.hinder(after)
+	w.spawn(func(ctx context.Context) {
+		sleep(ctx, after)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.calmed {
+			w.request(a, slot, rotation.RequestResume)
+		}
 	})
 }
 
@@ -381,6 +384,7 @@ func (w *World) redeclare(f Fault, slot string, i int) {
 	w.edition++
 	for k := range w.slots {
 		d := &w.slots[k]
+		d.Edition++
 		if d.Policy.Slot != slot {
 			continue
 		}
