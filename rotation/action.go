@@ -69,9 +69,11 @@ type (
 		Reason     Reason
 		Request    int64
 	}
-	// Burn gives up an intended generation, whose label is taken.
+	// Burn gives up an intended generation, whose label is taken. Created is
+	// when the token under it was made, if it is listed.
 	Burn struct {
 		TokenID int64
+		Created time.Time
 		Claimed bool
 	}
 	// Lose records that the current token has to be replaced.
@@ -89,8 +91,10 @@ type (
 		Generation uint64
 		To         State
 		Reason     Reason
-		// TokenID is set when the list told it first.
+		// TokenID is set when the list told it first; Created is when the
+		// token of a Ghost was made.
 		TokenID     int64
+		Created     time.Time
 		RevokeAfter time.Time
 		HoldUntil   time.Time
 	}
@@ -128,6 +132,9 @@ type (
 		Rotate  bool
 		Outcome string
 	}
+	// Reckon counts an emergency's time anew: the API's answer put right a
+	// clock that was ahead.
+	Reckon struct{}
 	// Finish ends an emergency with that outcome, or with the common one; Left
 	// counts the targets that don't serve the new token yet.
 	Finish struct {
@@ -190,6 +197,7 @@ func (Move) class() class          { return note }
 func (Block) class() class         { return note }
 func (Resume) class() class        { return note }
 func (Alarm) class() class         { return note }
+func (Reckon) class() class        { return note }
 func (Spare) class() class         { return note }
 func (Deactivate) class() class    { return note }
 func (Decline) class() class       { return note }

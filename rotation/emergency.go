@@ -139,10 +139,10 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 		r.giveUpIntent(a.Posted)
 		r.Condemned = r.High
 		for i := range r.Generations {
-			r.condemn(&r.Generations[i], now)
+			r.condemn(&r.Generations[i])
 		}
 	} else {
-		r.condemnNamed(q.TokenID, now)
+		r.condemnNamed(q.TokenID)
 	}
 	r.hasten()
 	switch { // a person has looked at what blocked the slot
@@ -155,16 +155,13 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 	return event
 }
 
-// condemn marks a token that may live. An operator's word on it is as good as
-// having issued it.
-func (r *Record) condemn(g *Generation, now time.Time) {
-	if !g.counts(now) {
+// condemn marks a token that may live, whatever the clock says of its end: it may
+// be wrong.
+func (r *Record) condemn(g *Generation) {
+	if !g.counts(time.Time{}) {
 		return
 	}
-	g.Condemned, g.Claimed = true, true
-	if g.State == Unclaimed {
-		g.State = Waiting
-	}
+	g.Condemned = true
 	g.Attempts, g.RetryAt = 0, time.Time{}
 	if g.Number == r.Current {
 		r.Lost = Leaked
@@ -172,10 +169,10 @@ func (r *Record) condemn(g *Generation, now time.Time) {
 }
 
 // condemnNamed marks the one token of that number.
-func (r *Record) condemnNamed(tokenID int64, now time.Time) {
+func (r *Record) condemnNamed(tokenID int64) {
 	for i := range r.Generations {
 		if g := &r.Generations[i]; g.TokenID == tokenID && g.State != Gone {
-			r.condemn(g, now)
+			r.condemn(g)
 			return
 		}
 	}
@@ -214,14 +211,11 @@ func (r *Record) hasten() {
 // emergency by its number, or by its age.
 func (r *Record) condemnFound(g *Generation, created time.Time) {
 	e := r.Emergency
-	byAge := e.open() && e.TokenID == 0 && !created.IsZero() && created.Before(e.At)
+	byAge := e != nil && e.TokenID == 0 && !created.IsZero() && created.Before(e.At)
 	if g.Number > r.Condemned && !byAge || g.Number == r.Current {
 		return
 	}
-	g.Condemned, g.Claimed = true, true
-	if g.State == Unclaimed {
-		g.State = Waiting
-	}
+	g.Condemned = true
 }
 
 // replaced notes what was issued in the place of what leaked.
@@ -259,6 +253,14 @@ func (r *Record) foreignFailed(why Reason, now time.Time) Event {
 	next.RetryAt = now.Add(r.backOff(next.Attempts, r.Slot))
 	r.Emergency = &next
 	return Event{Act: ActRevokeFailed, Reason: why, TokenID: next.TokenID}
+}
+
+// reckon lets the deadline run from now on.
+func (r *Record) reckon(now time.Time) Event {
+	next := *r.Emergency
+	next.Deadline, next.At = now.Add(next.Deadline.Sub(next.At)), now
+	r.Emergency = &next
+	return Event{Act: ActEmergency, Reason: Leaked, TokenID: next.TokenID, Detail: "the API's time is earlier than was thought"}
 }
 
 // finish ends an emergency.

@@ -20,6 +20,10 @@ func (n *pass) alarm(q Request, rotate bool) {
 	}
 }
 
+// clockSlack is how far ahead a clock may have been when an emergency was taken up
+// before its deadline is reckoned anew.
+const clockSlack = time.Minute
+
 // mayComeToBe reports whether a token may be under the intent's label now or
 // later: it was posted, or an earlier process may have.
 func (n *pass) mayComeToBe(intent *Intent) bool {
@@ -32,6 +36,10 @@ func (n *pass) hasten() bool {
 	n.hurry = n.rec.Emergency.open() || n.rec.leaking(n.now)
 	if !n.hurry {
 		return false
+	}
+	if e := n.rec.Emergency; e.open() && n.now.Add(clockSlack).Before(e.At) {
+		n.first = []Action{Reckon{}}
+		return true
 	}
 	open := n.gateOpen()
 	if open {
@@ -156,7 +164,7 @@ func (n *pass) haveList(after time.Time) bool {
 // not live, and every target was delivered or had its time.
 func (n *pass) finish() {
 	e := n.rec.Emergency
-	if !e.open() || n.rec.leaking(n.now) || !n.haveList(e.lastAct()) || len(n.notes) > 0 {
+	if !e.open() || n.rec.leaking(n.now) || !n.haveList(earlier(e.lastAct(), n.now)) || len(n.notes) > 0 {
 		return
 	}
 	left := n.left()

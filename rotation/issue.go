@@ -110,7 +110,7 @@ func (n *pass) pursue(intent *Intent) {
 		return
 	}
 	if t := n.listedUnder(intent.Label); t != nil {
-		n.note(Burn{TokenID: t.ID, Claimed: !posted.IsZero()})
+		n.note(Burn{TokenID: t.ID, Created: t.Created, Claimed: !posted.IsZero()})
 		return
 	}
 	if n.accountReady() && len(n.deeds) == 0 { // a delivery under way is of the token before

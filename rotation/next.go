@@ -245,10 +245,10 @@ func (n *pass) discover() {
 		case g == nil:
 			n.note(Discover{Token: t, Generation: number})
 		case g.TokenID == 0:
-			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, TokenID: t.ID})
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, TokenID: t.ID, Created: t.Created})
 		case g.State != Gone || n.obs.Tokens.At.Before(g.GoneAt):
 		case g.TokenID == t.ID:
-			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost})
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, Created: t.Created})
 		default: // another journal used the number again
 			n.note(Discover{Token: t, Generation: number})
 		}

@@ -184,12 +184,13 @@ func TestAlarmCondemns(t *testing.T) {
 		want map[uint64]bool
 		lost Reason
 	}{
-		"all":                       {want: map[uint64]bool{1: true, 2: true}, lost: Leaked},
-		"not what is dead":          {set: func(s *scene) { s.g(1).State = Observing }, want: map[uint64]bool{2: true}, lost: Leaked},
-		"what is unclaimed":         {set: func(s *scene) { s.g(1).State, s.g(1).Claimed = Unclaimed, false }, want: map[uint64]bool{1: true, 2: true}, lost: Leaked},
-		"one":                       {q: Request{TokenID: 101}, want: map[uint64]bool{1: true}},
-		"the current one":           {q: Request{TokenID: 102}, want: map[uint64]bool{2: true}, lost: Leaked},
-		"none of the slot's tokens": {q: Request{TokenID: 7}, want: map[uint64]bool{}},
+		"all":              {want: map[uint64]bool{1: true, 2: true}, lost: Leaked},
+		"not what is dead": {set: func(s *scene) { s.g(1).State = Observing }, want: map[uint64]bool{2: true}, lost: Leaked},
+		"what has run out by a clock that may be wrong": {set: func(s *scene) { s.g(1).Expires = s.now }, want: map[uint64]bool{1: true, 2: true}, lost: Leaked},
+		"what is unclaimed":                             {set: func(s *scene) { s.g(1).State, s.g(1).Claimed = Unclaimed, false }, want: map[uint64]bool{1: true, 2: true}, lost: Leaked},
+		"one":                                           {q: Request{TokenID: 101}, want: map[uint64]bool{1: true}},
+		"the current one":                               {q: Request{TokenID: 102}, want: map[uint64]bool{2: true}, lost: Leaked},
+		"none of the slot's tokens":                     {q: Request{TokenID: 7}, want: map[uint64]bool{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene()
@@ -200,8 +201,8 @@ func TestAlarmCondemns(t *testing.T) {
 			rec := s.rec.clone()
 			rec.alarm(Alarm{Request: tt.q}, s.now)
 			for _, g := range rec.Generations {
-				if g.Condemned != tt.want[g.Number] || g.Condemned && !g.Claimed {
-					t.Errorf("g%d: condemned %v, claimed %v", g.Number, g.Condemned, g.Claimed)
+				if before := s.g(g.Number); g.Condemned != tt.want[g.Number] || g.Claimed != before.Claimed || g.State != before.State {
+					t.Errorf("g%d: condemned %v, claimed %v, %s", g.Number, g.Condemned, g.Claimed, g.State)
 				}
 			}
 			if rec.Lost != tt.lost || rec.Attempts != 0 || rec.Blocked != "" != (tt.lost == "") {

@@ -43,10 +43,14 @@ func (r *Record) spare(a Spare) Event {
 func (r *Record) restored(number uint64, grace time.Duration, now time.Time) Event {
 	event := r.move(Move{Generation: number, To: Grace, Reason: Restored, RevokeAfter: now.Add(grace)}, now)
 	event.Act = ActRestored
+	g := r.generation(number)
 	if number != r.Current {
+		if !g.Claimed { // an emergency revoked what isn't this journal's
+			g.State = Unclaimed
+		}
 		return event
 	}
-	r.generation(number).State, r.Lost = Live, ""
+	g.State, r.Lost = Live, ""
 	if r.Blocked == RevokedOnRequest {
 		r.Blocked = ""
 	}

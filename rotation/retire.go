@@ -50,6 +50,10 @@ func (n *pass) tokenOf(g *Generation) *Token {
 func (n *pass) retireListed(g *Generation, listed *Token) {
 	switch g.State {
 	case Unclaimed:
+		if g.Condemned && !listed.Active {
+			n.note(Move{Generation: g.Number, To: Observing, Reason: DeadAlready})
+			return
+		}
 		if listed.Expired(n.now) {
 			n.note(Move{Generation: g.Number, To: Observing, Reason: TokenExpired})
 			return

@@ -123,6 +123,7 @@ func (r *Record) burn(a Burn) Event {
 	}
 	r.add(Generation{Number: intent.Generation, Label: intent.Label, TokenID: a.TokenID,
 		State: state, Claimed: a.Claimed, Reason: reason, IssuedAt: intent.At})
+	r.condemnFound(r.generation(intent.Generation), a.Created)
 	r.Intent, r.Again = nil, intent.Reason
 	return Event{Act: ActBurnt, Reason: reason, Generation: intent.Generation, TokenID: a.TokenID}
 }
@@ -188,6 +189,9 @@ func (r *Record) proved(number uint64, now time.Time) Event {
 func (r *Record) unprove(a Unprove, now time.Time) Event {
 	g := r.generation(a.Generation)
 	g.Attempts++
+	if r.Emergency.open() { // they come fast: the common count goes on from a few
+		g.Attempts = min(g.Attempts, patience)
+	}
 	g.RetryAt = now.Add(r.backOff(g.Attempts, g.Label))
 	return Event{Act: ActNotProved, Reason: NotValidYet, Generation: a.Generation, TokenID: g.TokenID}
 }
@@ -284,7 +288,7 @@ func (r *Record) move(a Move, now time.Time) Event {
 	g.Attempts, g.RetryAt, g.MissingAt = 0, time.Time{}, time.Time{}
 	switch a.Reason {
 	case Ghost: // it came to light only now
-		r.condemnFound(g, time.Time{})
+		r.condemnFound(g, a.Created)
 	case RestoredByHand: // a person's word too, and the later one
 		g.Condemned = false
 	}

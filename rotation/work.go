@@ -317,6 +317,8 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		return r.alarm(a, now)
 	case Finish:
 		return r.finish(a, now)
+	case Reckon:
+		return r.reckon(now)
 	case Spare:
 		return r.spare(a)
 	case Deactivate:

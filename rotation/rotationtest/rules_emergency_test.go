@@ -422,3 +422,34 @@ func TestRuleCondemnedIsRestoredByAPersonAlone(t *testing.T) {
 		wantLive(t, l, 1)
 	})
 }
+
+// TestRuleEmergencyWithAWrongClock: the deadline of an emergency that was taken up
+// while the clock was ahead is counted by the API's time.
+func TestRuleEmergencyWithAWrongClock(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		settle(t, l, 1)
+		away := true
+		silent(l, &away, "store2")
+		l.Script.SetAhead(rotation.Day)
+		q := leaked(t, l, rotation.Request{})
+		wantLive(t, l, 1)
+		l.Run(31 * time.Second)
+		wantDead(t, l, 1)
+		wantClosed(t, l, q, "1 targets left")
+	})
+}
+
+// TestRuleRestoreOfWhatIsntClaimed: an emergency revokes a token that this journal
+// didn't issue; restored, it is nobody's to revoke again.
+func TestRuleRestoreOfWhatIsntClaimed(t *testing.T) {
+	inGrace(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Journal.Restore(rotationtest.NewMemory())
+		l.Restart()
+		leaked(t, l, rotation.Request{})
+		one, _ := token(t, l, 1)
+		l.Ask(rotation.Request{Kind: rotation.RequestRestore, TokenID: one.ID})
+		l.Run(10 * rotation.Day)
+		wantLive(t, l, 1)
+		wantState(t, l, 1, rotation.Unclaimed)
+	})
+}

@@ -52,9 +52,9 @@ var emergencies = []mutant{
 	{
 		Name: "emergency-kills-the-unclaimed", Rule: "a token under the slot's label goes too, though this journal didn't issue it",
 		Where: emergencyPage,
-		Edits: []edit{{"rotation/emergency.go", `	if !g.counts(now) {
+		Edits: []edit{{"rotation/emergency.go", `	if !g.counts(time.Time{}) {
 		return
-	}`, `	if !g.counts(now) || !g.Claimed {
+	}`, `	if !g.counts(time.Time{}) || !g.Claimed {
 		return
 	}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleEmergencyKillsTheUnclaimed",
@@ -77,6 +77,13 @@ var emergencies = []mutant{
 		Beyond: "their operators name tokens of the account alone",
 	},
 	{
+		Name: "deadline-by-the-apis-time", Rule: "a deadline that a wrong clock set is reckoned anew when the API's answer puts it right",
+		Where:   emergencyPage,
+		Edits:   []edit{{"rotation/hasten.go", `n.now.Add(clockSlack).Before(e.At) {`, `false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleEmergencyWithAWrongClock",
+		InWorlds: true,
+	},
+	{
 		Name: "emergency-cuts-off", Rule: "a pass that waits for a store makes room for an emergency",
 		Where:   emergencyPage,
 		Edits:   []edit{{"rotation/rested.go", `cut != nil && q.Kind.Urgent() {`, `cut != nil && false {`}},
@@ -86,7 +93,7 @@ var emergencies = []mutant{
 	{
 		Name: "emergency-ends-by-a-list", Rule: "an emergency ends by a list from after its last act",
 		Where:   emergencyPage,
-		Edits:   []edit{{"rotation/hasten.go", `!n.haveList(e.lastAct())`, `n.obs.Tokens == nil`}},
+		Edits:   []edit{{"rotation/hasten.go", `!n.haveList(earlier(e.lastAct(), n.now))`, `n.obs.Tokens == nil`}},
 		Package: "rotation", Test: "TestNextEndsAnEmergency",
 		Beyond: "what comes to light later is revoked then",
 	},

@@ -45,12 +45,15 @@ type life struct {
 	// read each target, proved is when it last proved each token.
 	looked map[string]moment
 	proved map[int64]moment
+	began  time.Time
 	loaded moment          // when it last read the declaration
 	unread map[string]bool // its last look at that target failed
 	listed moment          // what its last list of tokens showed; zero when it lagged
 	// unsure are the labels whose post had no answer, or none that says what
 	// became of it.
 	unsure map[string]bool
+	// woken: an operator asked for something.
+	woken chan struct{}
 	// slots is the declaration of that edition, as this process runs it.
 	slots   []rotation.Declared
 	edition int
@@ -129,7 +132,8 @@ func (a *agent) start() *life {
 	if err := a.open(); err != nil {
 		a.w.check.breach("%v", err)
 	}
-	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{}}
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{},
+		woken: make(chan struct{}, 1), began: time.Now()}
 	l.ahead.Store(int64(a.wrong))
 	var log *slog.Logger
 	if a.w.log != nil {
@@ -192,9 +196,22 @@ func (l *life) run(ctx context.Context) {
 				soonest = next[slot]
 			}
 		}
-		// Two agents never wake at one instant, so that a world replays.
-		sleep(ctx, max(time.Second, time.Until(soonest))+time.Duration(len(l.agent.name))*time.Microsecond)
+		l.rest(ctx, max(time.Second, time.Until(soonest)))
 	}
+}
+
+// rest waits so long, or until an operator asks for something. Two agents never
+// wake at one instant, nor while an operator still acts, so that a world replays.
+func (l *life) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.woken:
+		sleep(ctx, time.Second)
+	case <-ctx.Done():
+	}
+	sleep(ctx, time.Duration(len(l.agent.name))*time.Microsecond)
 }
 
 // failed: a pass ended in a way that no fault explains.

@@ -46,6 +46,7 @@ type calls struct {
 // made is one token that an agent made.
 type made struct {
 	by      *life
+	id      int64
 	label   string
 	at      moment
 	written bool   // it reached a target
@@ -85,13 +86,14 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	if !c.intents[a][text] {
 		c.breach("promise 4: %s posts %s, which its journal doesn't intend", a.name, text)
 	}
-	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) {
+	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) && c.died[last.id].tick == 0 {
 		c.breach("promise 4: %s made %s twice", a.name, text)
 	}
-	m := &made{by: by, label: text, at: now}
+	m := &made{by: by, id: issued.ID, label: text, at: now}
 	c.calls.tokens[issued.ID], c.calls.labels[text] = m, m
 	rec := a.record(d.Policy.Slot)
-	if by.landing { // the record may say more by now than when it was posted
+	e := rec.Emergency
+	if by.landing || e != nil && e.DoneAt.IsZero() { // the record may say more by now than when it was posted
 		return
 	}
 	if live, most := c.live(rec, issued.ID), c.mostLive(by, rec, d); live >= most {
@@ -101,6 +103,9 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 
 // placeless checks that one target at least could take a new token.
 func (c *checker) placeless(a *agent, d rotation.Declared) {
+	if c.redeclared[d.Policy.Slot].after(a.current.loaded) { // the agent doesn't know yet
+		return
+	}
 	targets := a.record(d.Policy.Slot).Targets
 	for _, t := range d.Policy.Targets {
 		if targets[t.Key].Reason != rotation.TargetHoldsForeign {
@@ -148,6 +153,9 @@ func (c *checker) mostLive(by *life, rec rotation.Record, d rotation.Declared) i
 // told checks what an agent's journal took in, as far as it tells why a token is
 // made.
 func (c *checker) told(a *agent, e rotation.Event) {
+	if e.Act == rotation.ActAccountResumed && e.Actor == operator { // asked for earlier, and heard now
+		c.calls.resumed = c.w.moment()
+	}
 	d, known := c.declared(e.Slot)
 	if !known {
 		return
@@ -157,7 +165,9 @@ func (c *checker) told(a *agent, e rotation.Event) {
 	case rotation.ActLost:
 		c.lost(a, d, e)
 	case rotation.ActIntended:
-		c.placeless(a, d)
+		if e.Reason != rotation.Leaked { // nobody asks a target in an emergency
+			c.placeless(a, d)
+		}
 		if !c.calls.again[of] {
 			c.due(a, d, e.Reason)
 		}
@@ -406,7 +416,7 @@ func (a *agent) generation(slot string, number uint64) rotation.Generation {
 
 // callsForNone are the faults after which no token is needed that wasn't before.
 var callsForNone = map[Fault]bool{LostBefore: true, Throttled: true, Slow: true, CutShort: true, PagedTwice: true, Lagging: true,
-	Refused: true, APIOutage: true, StoreOutage: true, StoreDenied: true, TokenRestored: true, OperatorResumes: true,
+	OperatorPauses: true, Refused: true, APIOutage: true, StoreOutage: true, StoreDenied: true, TokenRestored: true, OperatorResumes: true,
 	OperatorAdopts: true, SecondAgent: true, GraceShrinks: true, ConsumerHoldsOld: true, LastUsedLate: true, NamesReserved: true}
 
 // callsForAll are those that may call for one in each slot: a process dies with
@@ -417,12 +427,13 @@ var callsForAll = map[Fault]bool{CrashBefore: true, CrashAfter: true, AgentDown:
 // runaway checks that no more tokens were made than a clock, faults and people
 // called for: each agent makes one for each slot at the start and whenever the
 // last one is as old as declared, and each fault calls for one at most, in one
-// slot or in all.
+// slot or in all. Two agents with one name answer each other, once in each sweep.
 func (c *checker) runaway() {
 	planned, called := 0, 0
 	for _, d := range c.w.slots {
 		earliest := d.Policy.Schedule.Every * 49 / 50
 		planned += len(c.w.agents) * (1 + int(time.Since(c.w.began)/earliest))
+		planned += 2 * (len(c.w.agents) - 1) * int(stormy/d.Policy.Sweep)
 	}
 	for _, s := range c.w.Result.Struck {
 		switch {

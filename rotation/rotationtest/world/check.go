@@ -34,6 +34,12 @@ const (
 	// waitsForPerson: the declaration says that a revocation by others blocks
 	// the slot, and nobody said that it may go on before its token ran out.
 	waitsForPerson = "blocked as declared until a person looks"
+	// deadInEmergency: an operator's emergency didn't wait for the target any
+	// longer, or for none.
+	deadInEmergency = "dead in an operator's emergency until delivered"
+	// lateInEmergency: a write of a token that an emergency killed landed
+	// late, when no grace covered it.
+	lateInEmergency = "late write after an emergency"
 	// deadByHand: a person killed a token, or put a dead one back.
 	deadByHand = "dead by a person's hand until healed"
 )
@@ -59,14 +65,20 @@ type checker struct {
 	story  []string
 	count  int
 
-	dead    map[string]bool      // by target key: it serves a dead token
-	bare    map[string]time.Time // since when a target has served no live token
-	served  map[int64]time.Time  // when a token was last served at all
-	seen    map[sight]time.Time  // when an agent last read or wrote it somewhere
-	byHand  map[string]moment    // when a person last changed a target
-	died    map[int64]moment     // when a person last killed a token
-	intents map[*agent]map[string]bool
-	adopted map[*agent]bool
+	dead   map[string]bool      // by target key: it serves a dead token
+	bare   map[string]time.Time // since when a target has served no live token
+	served map[int64]time.Time  // when a token was last served at all
+	seen   map[sight]time.Time  // when an agent last read or wrote it somewhere
+	byHand map[string]moment    // when a person last changed a target
+	died   map[int64]moment     // when a person last killed a token
+	killed map[int64]bool       // by an emergency
+	landed map[string]moment    // when a write last landed late at a target
+	// emergencies are those that operators asked for; paused counts the pauses
+	// in force.
+	emergencies []emergency
+	paused      int
+	intents     map[*agent]map[string]bool
+	adopted     map[*agent]bool
 	// redeclared is when a person last changed a slot's declaration.
 	redeclared map[string]moment
 	forgot     time.Time // when the journal was last lost or set back
@@ -106,6 +118,7 @@ func (c *checker) init(w *World) {
 	c.w = w
 	c.dead, c.served, c.seen = map[string]bool{}, map[int64]time.Time{}, map[sight]time.Time{}
 	c.bare = map[string]time.Time{}
+	c.killed, c.landed = map[int64]bool{}, map[string]moment{}
 	c.byHand, c.died, c.wanted = map[string]moment{}, map[int64]moment{}, map[string]bool{}
 	c.intents, c.adopted, c.redeclared = map[*agent]map[string]bool{}, map[*agent]bool{}, map[string]moment{}
 	c.graces = []graceChange{{grace: schedule.Grace}}
@@ -169,6 +182,10 @@ func (c *checker) after(by cause) {
 	if by.life == nil && by.target != "" {
 		c.byHand[by.target] = c.w.moment()
 	}
+	if by.late && by.target != "" {
+		c.landed[by.target] = c.w.moment()
+	}
+	c.leaks()
 	for _, d := range c.w.slots {
 		for i, t := range d.Targets {
 			c.count++
@@ -223,7 +240,7 @@ func (c *checker) healing(d rotation.Declared, key string, well bool) {
 func (c *checker) waitsForPeople(d rotation.Declared) bool {
 	first := c.w.agents[0]
 	rec := first.record(d.Policy.Slot)
-	if rec.Blocked != "" || first.stateOf(d.Policy.Slot) == rotation.SlotBlocked {
+	if c.paused > 0 || rec.Blocked != "" || first.stateOf(d.Policy.Slot) == rotation.SlotBlocked {
 		return true
 	}
 	for _, t := range rec.Targets {
@@ -248,6 +265,8 @@ func (c *checker) blame(by cause, d rotation.Declared, i int, token rotation.Tok
 		c.window(deadByHand)
 	case by.target == key:
 		c.blameWrite(by, key, token)
+	case c.killed[token.ID]:
+		c.window(deadInEmergency)
 	case token.Expired(time.Now()):
 		c.blameExpiry(d, key, token)
 	case c.byHand[key].after(by.life.looked[key]):
@@ -264,6 +283,8 @@ func (c *checker) blameWrite(by cause, key string, token rotation.Token) {
 		c.window(heldUp)
 	case c.died[token.ID].after(by.life.proved[token.ID]):
 		c.window(diedSinceProof)
+	case by.late && c.killed[token.ID]:
+		c.window(lateInEmergency)
 	case by.late:
 		c.breach("promise 1: a late write made %s serve the dead %s", key, token.Label)
 	default:
@@ -297,6 +318,10 @@ func (c *checker) revoking(by *life, victim rotation.Token) {
 		return
 	}
 	a := by.agent
+	if c.condemned(a, d.Policy.Slot, victim) {
+		c.killing(by, d, victim)
+		return
+	}
 	if !c.intents[a][victim.Label] && !c.adopted[a] {
 		c.breach("promise 6: %s revokes %s, which its journal didn't issue", a.name, victim.Label)
 	}

@@ -57,6 +57,10 @@ const (
 	OperatorRotates  Fault = "operator rotates"
 	OperatorResumes  Fault = "operator resumes"
 	OperatorAdopts   Fault = "operator adopts"
+	OperatorAlarms   Fault = "operator's emergency"
+	OperatorKills    Fault = "operator's emergency, revoking first"
+	OperatorPauses   Fault = "operator pauses"
+	OperatorRestores Fault = "operator restores a token"
 	TargetLeaves     Fault = "target leaves the declaration"
 	TargetComes      Fault = "target comes to the declaration"
 	TargetMoves      Fault = "target moves to another path"
@@ -85,7 +89,8 @@ var byHand = []weighted{
 }
 
 // byOperator are the kinds that only a world with an operator has.
-var byOperator = []weighted{{OperatorRotates, 8}, {OperatorResumes, 8}, {OperatorAdopts, 8}}
+var byOperator = []weighted{{OperatorRotates, 8}, {OperatorResumes, 8}, {OperatorAdopts, 8}, {OperatorAlarms, 12}, {OperatorKills, 8},
+	{OperatorPauses, 8}, {OperatorRestores, 8}}
 
 // class is what an act is, as far as its faults go.
 type class int

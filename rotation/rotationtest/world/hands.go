@@ -148,12 +148,18 @@ func (w *World) do(f Fault, d rotation.Declared, i int, r *rand.Rand) {
 		w.onJournal(f, first)
 	case OperatorRotates:
 		w.check.calls.asked[d.Policy.Slot]++
-		w.request(first, d.Policy.Slot, rotation.RequestRotate)
+		w.request(first, rotation.Request{Kind: rotation.RequestRotate, Slot: d.Policy.Slot})
 	case OperatorResumes:
-		w.request(first, d.Policy.Slot, rotation.RequestResume)
+		w.request(first, rotation.Request{Kind: rotation.RequestResume, Slot: d.Policy.Slot})
 	case OperatorAdopts:
 		w.check.adopted[first] = true
-		w.request(first, d.Policy.Slot, rotation.RequestAdopt)
+		w.request(first, rotation.Request{Kind: rotation.RequestAdopt, Slot: d.Policy.Slot})
+	case OperatorAlarms, OperatorKills:
+		w.emergency(first, d.Policy.Slot, f == OperatorKills, r)
+	case OperatorPauses:
+		w.pause(first, d, r)
+	case OperatorRestores:
+		w.request(first, rotation.Request{Kind: rotation.RequestRestore, Slot: d.Policy.Slot})
 	case TargetLeaves, TargetComes, TargetMoves, FormatChanges, GraceShrinks, LifetimeShrinks:
 		w.redeclare(f, d.Policy.Slot, i)
 		w.check.redeclared[d.Policy.Slot] = w.moment()
@@ -237,6 +243,7 @@ func (w *World) replace(a *agent, disk Disk) error {
 	}
 	w.check.forgot = time.Now()
 	w.check.calls.forget(a)
+	w.check.forgetEmergencies(a)
 	labels := map[string]bool{}
 	for rec, err := range a.journal.Slots(context.Background()) {
 		if err != nil {
@@ -275,7 +282,7 @@ func (w *World) resumeLater(a *agent, slot string, after time.Duration) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !w.calmed {
-			w.request(a, slot, rotation.RequestResume)
+			w.request(a, rotation.Request{Kind: rotation.RequestResume, Slot: slot})
 		}
 	})
 }

@@ -189,7 +189,10 @@ func (i issuer) Revoke(ctx context.Context, id int64) error {
 
 // Restore undoes Revoke.
 func (i issuer) Restore(ctx context.Context, id int64) error {
-	_, err := i.call(ctx, apiDeed, "restore", func() error { return i.api().Restore(ctx, id) })
+	_, err := i.callFor(ctx, apiDeed, "restore", i.w().slotWith(id), func() error {
+		i.w().check.restoring(i.life, id)
+		return i.api().Restore(ctx, id)
+	})
 	return err
 }
 

@@ -331,6 +331,10 @@ func (w *World) calmDown(first *agent) {
 			w.removeForeign(d, i)
 		}
 	}
+	for _, scope := range w.scopes() {
+		w.endPauses(first, scope)
+	}
+	w.check.paused = 0
 	w.note("faults stop")
 }
 
@@ -339,7 +343,7 @@ func (w *World) calmDown(first *agent) {
 func (w *World) attend(first *agent) {
 	for _, d := range w.slots {
 		if rec := first.record(d.Policy.Slot); rec.Blocked != "" {
-			w.request(first, d.Policy.Slot, rotation.RequestResume)
+			w.request(first, rotation.Request{Kind: rotation.RequestResume, Slot: d.Policy.Slot})
 		}
 		w.removeUnknown(first, d)
 	}
