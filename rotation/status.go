@@ -38,6 +38,8 @@ type Status struct {
 	Retired    []RetiredStatus `json:"retired"`
 	// Detail is what more there is to say of Reason, for people.
 	Detail string `json:"detail,omitempty"`
+	// Emergency is set while one is open (agent/report fills it in).
+	Emergency *EmergencyReport `json:"emergency,omitempty"`
 }
 
 // TargetStatus is one target of a Status.
