@@ -20,20 +20,34 @@ type result struct {
 // loop runs the passes: one goroutine owns the queue, each pass has one of its
 // own, and the loop waits for all of them before it ends.
 type loop struct {
-	a       *Agent
-	queue   *queue
-	ended   chan result
+	a     *Agent
+	queue *queue
+	ended chan result
+	// only are the slots that it works at; nil is all.
+	only    []string
 	running int
 	passes  sync.WaitGroup
 }
 
+// Work does what Run does for the named slots alone, without serving anything,
+// until ctx is done.
+func (a *Agent) Work(ctx context.Context, slots ...string) error {
+	d := a.current()
+	for _, slot := range slots {
+		if err := d.declares(slot); err != nil {
+			return err
+		}
+	}
+	return a.drive(ctx, slots)
+}
+
 // drive runs passes until ctx is done, then waits for those under way: the act
-// that each is at is finished. It fails when the journal can't be used any
+// that each is at is finished. only nil is all slots. It fails when the journal can't be used any
 // more.
-func (a *Agent) drive(ctx context.Context) error {
+func (a *Agent) drive(ctx context.Context, only []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	l := &loop{a: a, queue: newQueue(), ended: make(chan result, a.opt.Concurrency)}
+	l := &loop{a: a, queue: newQueue(), only: only, ended: make(chan result, a.opt.Concurrency)}
 	defer a.pace.Busy()()
 	l.adopt()
 	a.ready.Store(true)
@@ -65,8 +79,15 @@ func (l *loop) adopt() {
 		}
 	}
 	now := l.a.client.Now()
-	for slot := range slots {
-		l.queue.put(slot, now)
+	if l.only == nil {
+		for slot := range slots {
+			l.queue.put(slot, now)
+		}
+	}
+	for _, slot := range l.only {
+		if _, ok := slots[slot]; ok {
+			l.queue.put(slot, now)
+		}
 	}
 }
 

@@ -234,7 +234,7 @@ func TestDriveEndsWithItsJournal(t *testing.T) {
 		w := newWorld(t, oneStore, twoSlots)
 		a := w.agent()
 		ended := make(chan error, 1)
-		go func() { ended <- a.drive(t.Context()) }()
+		go func() { ended <- a.drive(t.Context(), nil) }()
 		later(time.Second)
 		hangs := make(chan struct{})
 		once := sync.OnceFunc(func() { close(hangs) })

@@ -24,6 +24,8 @@ type agent struct {
 	fails  error
 	// asked is told of every look at a request, when it isn't nil.
 	asked chan int64
+	// looked are how many slots each call for emergencies named.
+	looked []int
 	// pruned are the steps that were asked for.
 	pruned []rotation.Pruning
 	// entered and leave hold Status up, when they aren't nil.
@@ -70,6 +72,21 @@ func (a *agent) requests() []rotation.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]rotation.Request(nil), a.stored...)
+}
+
+// Emergencies tells of each slot that it was asked for; those named "calm"
+// never had one.
+func (a *agent) Emergencies(_ context.Context, slots []string) (report.Emergencies, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looked = append(a.looked, len(slots))
+	all := report.Emergencies{Now: began}
+	for _, slot := range slots {
+		if slot != "calm" {
+			all.Emergencies = append(all.Emergencies, rotation.EmergencyReport{Slot: slot, Requests: []int64{7}, Over: true})
+		}
+	}
+	return all, a.fails
 }
 
 // Prune does two steps of three events each.
