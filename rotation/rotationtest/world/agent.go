@@ -45,9 +45,12 @@ type life struct {
 	// read each target, proved is when it last proved each token.
 	looked map[string]moment
 	proved map[int64]moment
-	loaded moment          // when it last read the declaration
-	unread map[string]bool // its last look at that target failed
-	listed moment          // what its last list of tokens showed; zero when it lagged
+	loaded moment // when it last read the declaration
+	// read is when it last took a target's value, not only its description;
+	// unread: its last attempt failed.
+	read   map[string]time.Time
+	unread map[string]bool
+	listed moment // what its last list of tokens showed; zero when it lagged
 	// unsure are the labels whose post had no answer, or none that says what
 	// became of it.
 	unsure map[string]bool
@@ -129,7 +132,7 @@ func (a *agent) start() *life {
 	if err := a.open(); err != nil {
 		a.w.check.breach("%v", err)
 	}
-	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{}}
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, read: map[string]time.Time{}, unread: map[string]bool{}, unsure: map[string]bool{}}
 	l.ahead.Store(int64(a.wrong))
 	var log *slog.Logger
 	if a.w.log != nil {
