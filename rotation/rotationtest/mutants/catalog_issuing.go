@@ -7,8 +7,12 @@ var issuing = []mutant{
 		Name: "commit-before-issue", Rule: "the will to issue is committed before the API is asked",
 		Where: `design.md, "Issuing"`,
 		Edits: []edit{{"rotation/work.go",
-			`w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })`,
-			`w.rec = w.rec.clone()
+			`	case Intend:
+		asked := w.request(a.Request)
+		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })`,
+			`	case Intend:
+		asked := w.request(a.Request)
+		w.rec = w.rec.clone()
 		w.rec.apply(a, w, now)
 		_ = asked`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
