@@ -280,3 +280,20 @@ func TestFatalErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusTellsTheLastUse: as the last list of tokens has it.
+func TestStatusTellsTheLastUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		a := w.agent()
+		run := w.drive(a)
+		later(10 * time.Minute) // the list after the first proof
+		used := w.status(a, pipelineSlot).LastUsedAt
+		if used == nil || time.Since(*used) < 9*time.Minute {
+			t.Errorf("the token was last used at %v, it was proved ten minutes ago", used)
+		}
+		if err := run.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

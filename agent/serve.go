@@ -98,6 +98,7 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 	}
 	for i := range doc.Slots {
 		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
+		doc.Slots[i].Used(a.engine.Listed(d.policies[i].AccountID))
 	}
 	doc.Running = true
 	if end, known := a.client.CredentialExpires(); known && !end.IsZero() {

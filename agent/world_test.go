@@ -259,18 +259,32 @@ func (l *lent) Unwrap() backends.Backend { return l.Backend }
 
 // Get calls the world's look first.
 func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+	if err := l.looked(ctx, ref); err != nil {
+		return backends.Item{}, backends.Absent, err
+	}
+	return l.Backend.Get(ctx, ref, at)
+}
+
+// Describe calls it too.
+func (l *lent) Describe(ctx context.Context, ref backends.Ref) (backends.Meta, backends.Version, error) {
+	if err := l.looked(ctx, ref); err != nil {
+		return backends.Meta{}, backends.Absent, err
+	}
+	describer, _ := backends.As[backends.Describer](l.Backend)
+	return describer.Describe(ctx, ref)
+}
+
+func (l *lent) looked(ctx context.Context, ref backends.Ref) error {
 	l.w.mu.Lock()
 	look := l.w.look
 	if l.closed {
 		l.w.t.Errorf("backend %s was read after it was closed", l.name)
 	}
 	l.w.mu.Unlock()
-	if look != nil {
-		if err := look(ctx, ref); err != nil {
-			return backends.Item{}, backends.Absent, err
-		}
+	if look == nil {
+		return nil
 	}
-	return l.Backend.Get(ctx, ref, at)
+	return look(ctx, ref)
 }
 
 // Close takes note.

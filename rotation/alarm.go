@@ -27,15 +27,25 @@ func (w *work) heed(ctx context.Context) error {
 // looks when something urgent is asked for. A call that mints or revokes is
 // never cut off.
 func (w *work) interruptible(ctx context.Context, actions []Action) error {
-	soft, cut := context.WithCancel(ctx)
-	defer cut()
-	w.soft = soft
-	w.mem.interrupt.Store(&cut)
-	defer w.mem.interrupt.Store(nil)
+	if w.soft == nil || w.soft.Err() != nil {
+		w.endLooks() // they have been cut off too
+		soft, cut := context.WithCancel(ctx)
+		w.soft, w.cut = soft, cut
+		w.mem.interrupt.Store(&cut)
+	}
 	if w.mem.asked.Load() != w.asked { // it was asked for before it could be cut off
 		return nil
 	}
 	return w.do(ctx, actions)
+}
+
+// release ends what of a pass is still under way, and waits for it.
+func (w *work) release() {
+	w.mem.interrupt.Store(nil)
+	if w.cut != nil {
+		w.cut()
+	}
+	w.endLooks()
 }
 
 // hurried reports whether an emergency is under way.

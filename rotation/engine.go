@@ -128,6 +128,15 @@ func (e *Engine) fetchAccounts(ctx context.Context) (map[string]*Account, error)
 	return byID, err
 }
 
+// Listed returns the account's tokens by the last list that was asked for; nil
+// when there is none. The caller must not change them.
+func (e *Engine) Listed(accountID string) []Token {
+	if list := e.tokens.cached(time.Time{}, 0); list != nil {
+		return list.byKey[accountID]
+	}
+	return nil
+}
+
 // Held says until when calls to the API wait, and why; a zero Until is now.
 func (e *Engine) Held() Held {
 	e.mu.Lock()
@@ -302,6 +311,7 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 	}
 	acts, cancel := lingering(ctx, lastAct)
 	defer cancel()
+	defer w.release()
 	for range maxSteps {
 		if ctx.Err() != nil {
 			return Outcome{}, ctx.Err()
@@ -309,9 +319,11 @@ func (e *Engine) steps(ctx context.Context, slot *Declared) (Outcome, error) {
 		if err := w.heed(ctx); err != nil {
 			return Outcome{}, err
 		}
-		now := w.refresh()
-		actions, reason := next(&w.rec, &w.obs, w.pol, now)
+		actions, reason := w.next()
 		if wait, ok := actions[0].(Wait); ok {
+			if w.lateLook() {
+				continue
+			}
 			w.end()
 			return Outcome{NextAt: wait.Until, Reason: reason, Record: w.rec, Account: w.obs.Account,
 				Unread: w.unreadTargets(), settled: w.rec.atPeace(w.pol)}, nil

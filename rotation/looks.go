@@ -103,6 +103,7 @@ func (w *work) glance(a Glance) {
 	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	delete(w.obs.Targets, a.Target) // it may have been taken for failed
 	switch kind := backends.KindOf(err); {
 	case err == nil && w.rec.unmoved(meta, version, w.mem.versions[a.Target]):
 		w.mem.checked[a.Target] = now

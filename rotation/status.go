@@ -25,12 +25,15 @@ const (
 // Status is a slot as people and programs are told of it. The JSON keys are a
 // contract (design.md, "The command line"). It holds no secret.
 type Status struct {
-	Slot       string          `json:"slot"`
-	State      SlotState       `json:"state"`
-	Reason     Reason          `json:"reason"`
-	Generation uint64          `json:"generation"`
-	TokenID    int64           `json:"token_id"`
-	IssuedAt   *time.Time      `json:"issued_at"`
+	Slot       string     `json:"slot"`
+	State      SlotState  `json:"state"`
+	Reason     Reason     `json:"reason"`
+	Generation uint64     `json:"generation"`
+	TokenID    int64      `json:"token_id"`
+	IssuedAt   *time.Time `json:"issued_at"`
+	// LastUsedAt is when Qualytics last saw the token used, our own proofs
+	// included; nil when only a running agent could tell, or it never was.
+	LastUsedAt *time.Time      `json:"last_used_at,omitempty"`
 	ExpiresAt  *time.Time      `json:"expires_at"`
 	NextAt     *time.Time      `json:"next_at"`
 	Next       string          `json:"next"`
@@ -60,6 +63,8 @@ type RetiredStatus struct {
 	State      State      `json:"state"`
 	Reason     Reason     `json:"reason"`
 	Until      *time.Time `json:"until"`
+	// LastUsedAt is as in Status: who still uses the old token shows here.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
 // Describe tells a slot's status from its record and its account's. A slot
@@ -82,6 +87,20 @@ func Describe(rec Record, account AccountRecord, pol Policy) Status {
 		}
 	}
 	return s
+}
+
+// Used fills in when the tokens of the slot were last used, from a list of them.
+func (s *Status) Used(tokens []Token) {
+	for _, t := range tokens {
+		if t.ID == s.TokenID {
+			s.LastUsedAt = moment(t.LastUsed)
+		}
+		for i := range s.Retired {
+			if s.Retired[i].TokenID == t.ID {
+				s.Retired[i].LastUsedAt = moment(t.LastUsed)
+			}
+		}
+	}
 }
 
 // DescribeBadRow tells the status of a slot of which the journal holds what

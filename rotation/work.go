@@ -23,7 +23,9 @@ type work struct {
 	failed error // the first commit that the journal refused
 	// soft is the ctx of calls that may be cut off when something urgent is
 	// asked for: looks, and what is done at stores.
-	soft context.Context
+	soft   context.Context
+	cut    context.CancelFunc
+	acting acting
 
 	mu   sync.Mutex
 	rec  Record
@@ -80,6 +82,15 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 // target is where the declared target of that key is reached.
 func (w *work) target(key string) *backends.Target {
 	return w.at[slices.IndexFunc(w.pol.Targets, func(t TargetPolicy) bool { return t.Key == key })]
+}
+
+// next asks what to do now. A look that takes long may bring something in at the
+// same time.
+func (w *work) next() ([]Action, Reason) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.refresh()
+	return next(&w.rec, &w.obs, w.pol, now)
 }
 
 // refresh brings in what other slots learnt, and returns the time.
@@ -139,6 +150,8 @@ func earlier(a, b time.Time) time.Time {
 // unsee makes the next pass read again what this one read: it ended before the
 // journal had taken it in.
 func (w *work) unsee() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for key := range w.obs.Targets {
 		delete(w.mem.checked, key)
 		delete(w.mem.versions, key)
@@ -163,22 +176,6 @@ func (w *work) end() {
 	})
 	w.mem.rested.Store(w.rested())
 	w.mem.rest()
-}
-
-// do runs the actions of one set at the same time and waits for all.
-func (w *work) do(ctx context.Context, actions []Action) error {
-	if len(actions) == 1 || w.e.inTurn {
-		for _, a := range actions {
-			w.act(ctx, a)
-		}
-		return w.failure(ctx)
-	}
-	var all sync.WaitGroup
-	for _, a := range actions {
-		all.Go(func() { w.act(ctx, a) })
-	}
-	all.Wait()
-	return w.failure(ctx)
 }
 
 func (w *work) failure(ctx context.Context) error {

@@ -120,13 +120,21 @@ func targetProblem(t rotation.TargetStatus, now time.Time) (string, bool) {
 	case t.Reason == rotation.JournalUnreadable: // the slot says so
 		return "", false
 	case t.State == rotation.Foreign:
-		return fmt.Sprintf("%s; take the value away, or declare on_foreign: take_over", t.Reason), true
+		return fmt.Sprintf("%s; take the value away, or declare on_foreign: take_over", Why(t, now)), true
 	case t.State == rotation.TargetBlocked:
-		return fmt.Sprintf("blocked: %s", t.Reason), true
+		return fmt.Sprintf("blocked: %s", Why(t, now)), true
 	case t.State == rotation.Behind && t.RetryAt != nil:
-		return fmt.Sprintf("behind: %s; next try %s", t.Reason, Relative(t.RetryAt, now)), true
+		return fmt.Sprintf("behind: %s; next try %s", Why(t, now), Relative(t.RetryAt, now)), true
 	}
 	return "", false
+}
+
+// Why is the reason of a target, and for how long it hasn't been in step.
+func Why(t rotation.TargetStatus, now time.Time) string {
+	if t.State == rotation.InStep || t.Since == nil {
+		return dash(string(t.Reason))
+	}
+	return fmt.Sprintf("%s, for %s", dash(string(t.Reason)), Span(now.Sub(*t.Since)))
 }
 
 func ending(at *time.Time, now time.Time) string {

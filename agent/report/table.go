@@ -108,7 +108,7 @@ func writeParts(rows *bytes.Buffer, s rotation.Status, now time.Time) {
 		if t.RetryAt != nil {
 			what = "deliver " + Relative(t.RetryAt, now)
 		}
-		row(rows, "  target "+plain(t.Backend+"/"+t.Path), string(t.State), number(t.Generation), "-", what, dash(string(t.Reason)))
+		row(rows, "  target "+plain(t.Backend+"/"+t.Path), string(t.State), number(t.Generation), "-", what, Why(t, now))
 	}
 	for _, t := range s.Retired {
 		row(rows, fmt.Sprintf("  retired g%d", t.Generation), string(t.State), number(t.Generation), number(t.TokenID),

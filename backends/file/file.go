@@ -70,10 +70,11 @@ func withoutPrefix(forbidden, prefix string) string {
 // keep none.
 func properties(volatile bool) backends.Properties {
 	return backends.Properties{
-		Metadata:   true,
-		Volatile:   volatile,
-		Local:      true,
-		MaxPayload: maxPayload,
+		Metadata:      true,
+		Volatile:      volatile,
+		Local:         true,
+		RemoveRevoked: true, // a disk is no place for an old secret
+		MaxPayload:    maxPayload,
 		Path: backends.PathRule{
 			Pattern: pathPattern,
 			Max:     1024,

@@ -63,7 +63,7 @@ func LikeAzure() Options {
 
 // LikeFile plays package file with single files.
 func LikeFile() Options {
-	return Options{Metadata: true, Local: true, Checking: true, MaxPayload: 1 << 20}
+	return Options{Metadata: true, RemoveRevoked: true, Local: true, Checking: true, MaxPayload: 1 << 20}
 }
 
 // Like is what plays each driver of backends/all with its options left out, by

@@ -15,7 +15,7 @@ func (a *app) commands() []*cobra.Command {
 		commands []*cobra.Command
 	}{
 		{groupAgent, []*cobra.Command{a.runCommand(), a.followCommand(), a.devCommand(), a.simCommand()}},
-		{groupLook, []*cobra.Command{a.validateCommand(), a.planCommand(), a.statusCommand(), a.historyCommand(), a.doctorCommand()}},
+		{groupLook, []*cobra.Command{a.validateCommand(), a.planCommand(), a.statusCommand(), a.explainCommand(), a.historyCommand(), a.doctorCommand()}},
 		{groupAsk, []*cobra.Command{a.rotateCommand(), a.resumeCommand()}},
 		{groupTools, []*cobra.Command{a.schemaCommand(), a.healthcheckCommand(), a.versionCommand(), a.completionCommand()}},
 	} {

@@ -41,14 +41,20 @@ func (a *app) status(ctx context.Context, wide bool) error {
 	if err != nil {
 		return err
 	}
-	doc, err := control.Dial(d.Agent.Socket).Status(ctx)
-	if errors.Is(err, control.ErrNoAgent) {
-		doc, err = journaled(ctx, d)
-	}
+	doc, err := a.document(ctx, d)
 	if err != nil {
 		return err
 	}
 	return a.print(doc, func(w io.Writer) error { return report.WriteTable(w, doc, wide) })
+}
+
+// document is how the slots stand: a running agent tells, or else its journal.
+func (a *app) document(ctx context.Context, d *config.Declaration) (report.Document, error) {
+	doc, err := control.Dial(d.Agent.Socket).Status(ctx)
+	if errors.Is(err, control.ErrNoAgent) {
+		return journaled(ctx, d)
+	}
+	return doc, err
 }
 
 // journaled is the status as the journal of a stopped agent tells it.

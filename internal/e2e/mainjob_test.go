@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -162,6 +163,12 @@ func checkRest(t *testing.T, s *site, q instance, a *agent, consumers []outside.
 		}
 		if wrong := outside.Unsettled(t.Context(), q.Instance, live, "e2e", name, consumers); wrong != "" {
 			t.Errorf("%s: %s", name, wrong)
+		}
+	}
+	for _, folder := range []string{"cli", "mounted"} {
+		versions, err := filepath.Glob(s.path("delivered/" + folder + "/..2*"))
+		if err != nil || len(versions) != 1 {
+			t.Errorf("the folder %s keeps versions of revoked tokens: %v, %v", folder, versions, err)
 		}
 	}
 	if code, _, err := a.ask("/livez"); code != http.StatusOK || err != nil {

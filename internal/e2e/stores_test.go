@@ -180,14 +180,14 @@ func TestEveryStore(t *testing.T) {
 	end := clients.start(t)
 	a := f.start()
 	tokens := []string{clients.agree(t, "")}
-	rotated := func(why string) {
+	rotated := func(rotate func()) {
 		t.Helper()
-		f.rotate(why)
+		rotate()
 		tokens = append(tokens, clients.agree(t, tokens[len(tokens)-1]))
 	}
 	for _, one := range f.all {
-		rotated("every store is there")
-		one.takenAway(t, a, func() { rotated(one.name + " is back") })
+		rotated(func() { f.rotate("every store is there") })
+		rotated(func() { one.takenAway(t, a) })
 		healed := func(after string) {
 			t.Helper()
 			if token := clients.agree(t, ""); token != tokens[len(tokens)-1] {
@@ -200,7 +200,7 @@ func TestEveryStore(t *testing.T) {
 		healed("the value was taken away")
 	}
 	for len(tokens) < 11 {
-		rotated("ten in all")
+		rotated(func() { f.rotate("ten in all") })
 	}
 	f.checkRefused(a, planted)
 	a.awaitStatus("rest", func(got status) bool { return got.slot(sharedSlot).settled() })
@@ -229,8 +229,9 @@ func (s slotStatus) live() int {
 }
 
 // takenAway has the agent rotate while it can't reach the store. The others get
-// the new token, this one keeps its own, and says why it waits.
-func (s *store) takenAway(t *testing.T, a *agent, rotated func()) {
+// the new token, this one keeps its own, and says why it waits, until it is
+// back.
+func (s *store) takenAway(t *testing.T, a *agent) {
 	t.Helper()
 	before := a.awaitStatus("room for two tokens more", func(got status) bool {
 		return got.slot(sharedSlot).live() <= 3
@@ -249,7 +250,6 @@ func (s *store) takenAway(t *testing.T, a *agent, rotated func()) {
 	if err := s.back(); err != nil {
 		t.Fatal(err)
 	}
-	rotated()
 }
 
 // checkRefused looks that what stood at the second token's places stands there

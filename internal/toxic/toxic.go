@@ -55,18 +55,22 @@ type Fault struct {
 	Attributes map[string]int64
 }
 
-// name is that of the one toxic.
-const name = "it"
+// The toxics' names.
+const (
+	current = "current"
+	harsh   = "harsh"
+)
 
-// Spoil makes the wire faulty until Mend, connections that stand already too. A
-// reset ends those as a close does; see Undermine.
-func (w *Wire) Spoil(f Fault) error { return w.add(f, 1) }
+// Harsh has the connections that are made from now on end by a reset where a
+// fault ends them, on TCP's level, and not by a close.
+func (w *Wire) Harsh() error {
+	return w.add(harsh, 0, Fault{Type: "reset_peer"}) // it is never due, and what toxiproxy prepares for it stays
+}
 
-// Undermine prepares a wire that nobody uses yet for a fault that begins with
-// Spring. A reset that was prepared is one on TCP's level for all connections.
-func (w *Wire) Undermine(f Fault) error { return w.add(f, 0) }
+// Spoil makes the wire faulty until Mend, connections that stand already too.
+func (w *Wire) Spoil(f Fault) error { return w.add(current, 1, f) }
 
-func (w *Wire) add(f Fault, toxicity float64) error {
+func (w *Wire) add(name string, toxicity int, f Fault) error {
 	stream := "downstream"
 	if f.Upstream {
 		stream = "upstream"
@@ -83,24 +87,12 @@ func (w *Wire) add(f Fault, toxicity float64) error {
 	return nil
 }
 
-// Spring begins the fault that was prepared, with these attributes instead.
-func (w *Wire) Spring(attributes map[string]int64) error {
-	text, err := json.Marshal(map[string]any{"toxicity": 1, "attributes": attributes})
-	if err == nil {
-		_, err = w.proxy.Toxics.UpdateToxicJson(name, bytes.NewReader(text))
-	}
-	if err != nil {
-		return fmt.Errorf("spoil a wire: %w", err)
-	}
-	return nil
-}
-
 // Mend takes the fault away. What was held back goes on.
 func (w *Wire) Mend() error {
 	ctx, cancel := context.WithTimeout(context.Background(), mendTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- w.proxy.Toxics.RemoveToxic(ctx, name) }()
+	go func() { done <- w.proxy.Toxics.RemoveToxic(ctx, current) }()
 	select {
 	case err := <-done:
 		return err

@@ -54,23 +54,23 @@ func ask(conn net.Conn) error {
 	return err
 }
 
-// TestSpring: a fault that was prepared does nothing before its time, and then
-// meets the connections that stand. A reset is one on TCP's level.
-func TestSpring(t *testing.T) {
+// TestHarsh: a harsh wire is whole before its fault, which then ends the
+// connections that stand by a reset on TCP's level.
+func TestHarsh(t *testing.T) {
 	for _, up := range []bool{true, false} {
 		w, err := toxic.New("127.0.0.1:0", echo(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer w.Cut()
-		if err := w.Undermine(toxic.Fault{Type: "reset_peer", Upstream: up}); err != nil {
+		if err := w.Harsh(); err != nil {
 			t.Fatal(err)
 		}
 		conn := dial(t, w)
 		if err := ask(conn); err != nil {
 			t.Errorf("before the reset: %v", err)
 		}
-		if err := w.Spring(nil); err != nil {
+		if err := w.Spoil(toxic.Fault{Type: "reset_peer", Upstream: up}); err != nil {
 			t.Fatal(err)
 		}
 		if err := ask(conn); !errors.Is(err, syscall.ECONNRESET) {
@@ -119,7 +119,7 @@ func TestUnknownFault(t *testing.T) {
 	}
 	defer w.Cut()
 	for what, err := range map[string]error{
-		"spoil": w.Spoil(toxic.Fault{Type: "nonsense"}), "spring": w.Spring(nil), "mend": w.Mend(),
+		"spoil": w.Spoil(toxic.Fault{Type: "nonsense"}), "mend": w.Mend(),
 	} {
 		if err == nil {
 			t.Errorf("%s: there is no such fault, and no error", what)

@@ -56,9 +56,7 @@ const hours = 12 * 3600 * 1000
 func faults() []fault {
 	unavailable, unknown := []error{backends.ErrUnavailable}, []error{backends.ErrUnknownOutcome}
 	reset := func(up bool) toxic.Fault { return toxic.Fault{Type: "reset_peer", Upstream: up} }
-	cut := func(up bool) toxic.Fault {
-		return toxic.Fault{Type: "limit_data", Upstream: up, Attributes: map[string]int64{"bytes": 0}}
-	}
+	cut := func(up bool) toxic.Fault { return toxic.Fault{Type: "limit_data", Upstream: up} }
 	delay := func(up bool) toxic.Fault {
 		return toxic.Fault{Type: "latency", Upstream: up, Attributes: map[string]int64{"latency": hours}}
 	}

@@ -45,9 +45,7 @@ func (h Harness) newScene(t *testing.T, f fault, usual course) *scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.wire.Cut)
-	if f.toxic.Type != "" {
-		s.must(s.wire.Undermine(f.toxic))
-	}
+	s.must(s.wire.Harsh())
 	timeout := long
 	if f.ends == limit {
 		timeout = usual.limit
@@ -173,16 +171,15 @@ func (s *scene) arm() {
 
 // spring begins the fault on a wire over which so many bytes are to go.
 func (s *scene) spring(bytes int64) {
-	var err error
-	switch s.fault.toxic.Type {
+	f := s.fault.toxic
+	switch f.Type {
 	case "":
 		s.wire.Cut()
+		return
 	case "limit_data":
-		err = s.wire.Spring(map[string]int64{"bytes": bytes * s.fault.part / 100})
-	default:
-		err = s.wire.Spring(nil)
+		f.Attributes = map[string]int64{"bytes": bytes * s.fault.part / 100}
 	}
-	if err != nil {
+	if err := s.wire.Spoil(f); err != nil {
 		s.t.Error(err)
 	}
 }

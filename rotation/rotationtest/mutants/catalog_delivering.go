@@ -223,9 +223,16 @@ var delivering = []mutant{
 		Beyond: "a store that is asked too often breaks no promise",
 	},
 	{
+		Name: "a-slow-look-holds-nobody", Rule: "what is to be done at other targets doesn't wait for a look that hangs",
+		Where:   `design.md, "A slot's life"`,
+		Edits:   []edit{{"rotation/acting.go", `if len(open) < len(actions) && w.leave(open) {`, `if false && w.leave(open) {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleAHangingStoreHoldsUpNoOther",
+		Beyond: "their agents act in turn, so that a world can be played again; and nothing hangs there",
+	},
+	{
 		Name: "all-at-the-same-time", Rule: "a target that hangs holds up no other",
 		Where:   `design.md, "A slot's life"`,
-		Edits:   []edit{{"rotation/work.go", `if len(actions) == 1 || w.e.inTurn {`, `if true {`}},
+		Edits:   []edit{{"rotation/acting.go", `if len(actions) == 1 || w.e.inTurn {`, `if true {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleShutdownIsNoAttempt",
 		Beyond: "their agents act in turn, so that a world can be played again; and nothing hangs there",
 	},
