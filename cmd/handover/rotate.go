@@ -28,8 +28,8 @@ proved and delivered to every target; the old one lives on for its grace.` + ask
 With --wait it ends when every target serves the new token, and tells on the way
 how far that is. Ctrl-C ends the waiting; a running agent goes on.
 
-With --emergency the tokens are in wrong hands: new ones are issued, delivered to
-all targets at the same time, then every older token of the slots is revoked,
+With --emergency the tokens are in wrong hands: new ones are issued, delivered
+to all targets at the same time, then every older token of the slots is revoked,
 without grace or hold. A target that takes no delivery by the deadline keeps
 nothing alive: it serves a dead token until it answers. With --revoke-first the
 tokens die before new ones are issued; with --token-id one token does, also one
