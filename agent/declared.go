@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/handover-agent/handover/agent/config"
@@ -97,6 +98,21 @@ func (a *Agent) borrow(name string) (slot rotation.Declared, release func(), ok 
 	}
 	d.passes.Add(1)
 	return slot, d.passes.Done, true
+}
+
+// under are the declared slots that a scope concerns: itself, those of an account,
+// or all.
+func (w *declared) under(scope string) []string {
+	if _, ok := w.slots[scope]; ok {
+		return []string{scope}
+	}
+	var all []string
+	for _, p := range w.policies {
+		if scopes := rotation.Scopes(p.Slot); slices.Contains(scopes[:], scope) {
+			all = append(all, p.Slot)
+		}
+	}
+	return all
 }
 
 // declares fails with control.ErrNotFound for a slot that isn't declared.

@@ -30,7 +30,7 @@ func explain(s *rotation.Status, hindrance rotation.Reason, unread map[string]ro
 		}
 	}
 	switch {
-	case hindrance == "" || s.State == rotation.SlotBlocked:
+	case hindrance == "" || s.State == rotation.SlotBlocked || s.State == rotation.SlotPaused:
 	case s.State == rotation.SlotIssuing && s.Reason != rotation.NeverIssued:
 	default:
 		s.Reason = hindrance

@@ -9,10 +9,14 @@ import (
 )
 
 // Submit stores an operator's requests, all or none, and wakes their slots. A
-// slot that isn't declared is control.ErrNotFound.
+// slot that isn't declared is control.ErrNotFound, and so is a pause that concerns
+// none.
 func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rotation.Request, error) {
 	declared := a.current()
 	for _, r := range requests {
+		if r.Kind == rotation.RequestPause && len(declared.under(r.Slot)) > 0 {
+			continue
+		}
 		if err := declared.declares(r.Slot); err != nil {
 			return nil, err
 		}
@@ -25,13 +29,29 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 	if err != nil {
 		return nil, err
 	}
-	slots := make([]string, len(stored))
-	for i, r := range stored {
-		slots[i] = r.Slot
+	for _, r := range stored {
+		a.asked(r, declared.under(r.Slot))
+	}
+	return stored, nil
+}
+
+// asked tells the engine and the loop of a request that concerns these slots.
+func (a *Agent) asked(r rotation.Request, slots []string) {
+	for _, slot := range slots {
+		r.Slot = slot
 		a.engine.Asked(r)
 	}
 	a.wake(slots...)
-	return stored, nil
+}
+
+// EndPauses ends the pauses of just that scope (rotation.EndPauses), and wakes the
+// slots that were paused by them.
+func (a *Agent) EndPauses(ctx context.Context, scope, actor string) ([]rotation.Request, error) {
+	ended, err := rotation.EndPauses(ctx, a.journal, scope, actor)
+	if len(ended) > 0 {
+		a.asked(ended[0], a.current().under(scope))
+	}
+	return ended, err
 }
 
 // Request returns a stored request, or rotation.ErrNoRecord.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,91 @@ func TestSubmitOfMany(t *testing.T) {
 			if s := w.status(a, slot); s.Generation != 2 || s.State != rotation.SlotCurrent {
 				t.Errorf("%s is %s at generation %d, a rotation was asked for", slot, s.State, s.Generation)
 			}
+		}
+	})
+}
+
+// A pause of an account or of all keeps just those slots from rotating, through a
+// restart too; what ends it wakes them.
+func TestSubmitPauses(t *testing.T) {
+	for scope, paused := range map[string][]string{
+		pipelineSlot: {pipelineSlot}, "pipeline@service": {pipelineSlot}, rotation.WholeAgent: {pipelineSlot, gateSlot},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, oneStore, twoSlots)
+			a := w.agent()
+			first := w.drive(a)
+			later(time.Second)
+			if _, err := a.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestPause, Slot: scope, Actor: "uid 7"}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(first.stop(), a.Close()); err != nil {
+				t.Fatal(err)
+			}
+			a = w.agent()
+			w.drive(a)
+			later(time.Second)
+			if _, err := a.Submit(t.Context(), append(rotate(gateSlot), rotate(pipelineSlot)...)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			for _, slot := range []string{pipelineSlot, gateSlot} {
+				want := uint64(2)
+				if slices.Contains(paused, slot) {
+					want = 1
+				}
+				if s := w.status(a, slot); s.Generation != want || (s.State == rotation.SlotPaused) != (want == 1) {
+					t.Errorf("%s: %s is %s at generation %d, want %d", scope, slot, s.State, s.Generation, want)
+				}
+			}
+			if ended, err := a.EndPauses(t.Context(), scope, "uid 8"); err != nil || len(ended) != 1 {
+				t.Fatalf("%d pauses ended, %v", len(ended), err)
+			}
+			synctest.Wait()
+			for _, slot := range []string{pipelineSlot, gateSlot} {
+				if s := w.status(a, slot); s.Generation != 2 || s.State != rotation.SlotCurrent {
+					t.Errorf("%s: %s is %s at generation %d after the pause", scope, slot, s.State, s.Generation)
+				}
+			}
+		})
+	}
+}
+
+func TestSubmitOfAPauseOfNothing(t *testing.T) {
+	w := newWorld(t, oneStore, oneSlot)
+	a := w.agent()
+	for _, scope := range []string{"nobody@service", "nobody@service/x", "pipeline@service/"} {
+		_, err := a.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestPause, Slot: scope, Actor: "uid 7"}})
+		if !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("%q: %v", scope, err)
+		}
+	}
+}
+
+// An emergency is dealt with before its slot's next second.
+func TestSubmitOfAnEmergency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, oneSlot)
+		a := w.agent()
+		w.drive(a)
+		later(time.Hour)
+		asked := time.Now()
+		stored, err := a.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestEmergency, Slot: pipelineSlot, Reason: "seen in a log", Actor: "uid 7"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		later(time.Second)
+		closed, err := a.Request(t.Context(), stored[0].ID)
+		if err != nil || closed.Outcome != "revoked 1 tokens, issued generation 2" || !closed.At.Equal(asked) {
+			t.Errorf("the request stands as %+v, %v", closed, err)
+		}
+		rec, err := a.journal.Slot(t.Context(), pipelineSlot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy, _ := a.current().slot(pipelineSlot)
+		if r, ok := rotation.DescribeEmergency(rec, policy.Policy, time.Now()); !ok || !r.Over || r.Left() != 0 || r.RevokedAfter == nil || *r.RevokedAfter > 1 {
+			t.Errorf("%+v", r)
 		}
 	})
 }

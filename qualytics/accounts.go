@@ -124,6 +124,20 @@ func (c *Client) UpdateAccount(ctx context.Context, userID int64, spec rotation.
 	})
 }
 
+// DeactivateAccount takes an account out of use (that it can be is D; path and
+// body are G, and a deployment may take them and do nothing: only the list tells).
+func (c *Client) DeactivateAccount(ctx context.Context, userID int64) error {
+	return c.do(ctx, &call{
+		class: changes, method: http.MethodPut, route: "/users/{id}", path: userPath(userID),
+		body: deactivation{}, answer: nothing,
+	})
+}
+
+// deactivation is what PUT /users/{id} takes to deactivate (G).
+type deactivation struct {
+	Active bool `json:"active"`
+}
+
 func userPath(userID int64) string { return "/users/" + strconv.FormatInt(userID, 10) }
 
 // teamsOf is never nil: null is no list of teams.

@@ -144,6 +144,7 @@ func methods() []method {
 		{"Account", reads, func(ctx context.Context, c *Client) error { _, err := c.Account(ctx, 7); return err }},
 		{"CreateAccount", mints, func(ctx context.Context, c *Client) error { _, err := c.CreateAccount(ctx, spec); return err }},
 		{"UpdateAccount", changes, func(ctx context.Context, c *Client) error { return c.UpdateAccount(ctx, 7, spec) }},
+		{"DeactivateAccount", changes, func(ctx context.Context, c *Client) error { return c.DeactivateAccount(ctx, 7) }},
 		{"Teams", lists, func(ctx context.Context, c *Client) error { _, err := c.Teams(ctx); return err }},
 		{"Tokens", lists, func(ctx context.Context, c *Client) error { _, err := c.Tokens(ctx); return err }},
 		{"PersonalTokens", lists, func(ctx context.Context, c *Client) error { _, err := c.PersonalTokens(ctx); return err }},

@@ -155,6 +155,7 @@ func TestOtherCallsOnTheSimulator(t *testing.T) {
 	want(t, "UpdateAccount", c.UpdateAccount(ctx, account.UserID, rotation.AccountSpec{Role: "Manager", Teams: []string{"Analytics"}}), nil)
 	want(t, "UpdateAccount, no such team", c.UpdateAccount(ctx, account.UserID, rotation.AccountSpec{Role: "Manager", Teams: []string{"x"}}), rotation.ErrRefused)
 	want(t, "UpdateAccount, no such account", c.UpdateAccount(ctx, 99999, rotation.AccountSpec{Role: "Manager"}), rotation.ErrMissing)
+	want(t, "DeactivateAccount, no such account", c.DeactivateAccount(ctx, 99999), rotation.ErrMissing)
 	account.Role, account.Teams = "Manager", []string{"Public", "Analytics"}
 	got, err := c.Account(ctx, account.UserID)
 	if diff := cmp.Diff(account, got); err != nil || diff != "" {

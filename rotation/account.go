@@ -13,17 +13,20 @@ import (
 type accountStep int
 
 const (
-	accountReady   accountStep = iota // nothing: tokens can be issued
-	accountAdopt                      // take the listed account in
-	accountCreate                     // make it
-	accountUpdate                     // apply the declaration's role and teams
-	accountApplied                    // they are as declared: take note
-	accountMissed                     // a first list lacks it: take note
-	accountFound                      // it is listed again: take note
-	accountBlock                      // a person is needed
-	accountUnblock                    // what blocked it is over
-	accountWait                       // not before RetryAt
-	accountRelist                     // a second list is needed
+	accountReady      accountStep = iota // nothing: tokens can be issued
+	accountAdopt                         // take the listed account in
+	accountCreate                        // make it
+	accountUpdate                        // apply the declaration's role and teams
+	accountApplied                       // they are as declared: take note
+	accountMissed                        // a first list lacks it: take note
+	accountFound                         // it is listed again: take note
+	accountBlock                         // a person is needed
+	accountUnblock                       // what blocked it is over
+	accountWait                          // not before RetryAt
+	accountRelist                        // a second list is needed
+	accountDeactivate                    // take it out of use
+	accountIsOff                         // it is out of use, as was asked for: take note
+	accountStaysOn                       // it can't be taken out of use: take note
 )
 
 // nextAccount decides what to do with an account, by its record and by whether
@@ -33,6 +36,9 @@ const (
 // and teams once. What others change later is left as it is until the
 // declaration changes. One that others deleted is never made again unasked.
 func nextAccount(rec AccountRecord, listed *Account, spec AccountSpec, listAt, now time.Time) (accountStep, Reason) {
+	if step, why, wanted := nextDeactivate(rec, listed, now); wanted {
+		return step, why
+	}
 	gone := listed == nil || listed.Deleted
 	deleted := listed != nil && listed.Deleted
 	switch {
@@ -93,7 +99,8 @@ func (s AccountSpec) key() string {
 
 // ensure brings the slot's account to where tokens can be issued, one caller
 // at a time for each account.
-func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (AccountSeen, ground, error) {
+// With look nothing is made or updated.
+func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time, look bool) (AccountSeen, ground, error) {
 	unlock, err := e.accountLocks.lock(ctx, pol.AccountID)
 	if err != nil {
 		return AccountSeen{}, ground{}, err
@@ -120,6 +127,9 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 		}
 		listed, now := list.byKey[pol.AccountID], e.issuer.Now()
 		step, why := nextAccount(rec, listed, pol.Account, list.at, now)
+		if look && (step == accountCreate || step == accountUpdate) {
+			step = accountWait
+		}
 		done, err := e.stepAccount(ctx, &rec, step, why, listed, pol)
 		if err != nil {
 			return AccountSeen{}, ground{}, err
@@ -135,14 +145,16 @@ func (e *Engine) ensure(ctx context.Context, pol *Policy, after time.Time) (Acco
 // API; false when it isn't known, has to be looked at, or was just changed.
 func (e *Engine) knownAccount(ctx context.Context, pol *Policy) (AccountSeen, bool) {
 	rec, err := e.journal.Account(ctx, pol.AccountID)
-	known := err == nil && rec.UserID != 0 && rec.Blocked == "" && e.accountChange(pol.AccountID) == 0
+	known := err == nil && rec.UserID != 0 && rec.Blocked == "" && !rec.Deactivate && e.accountChange(pol.AccountID) == 0
 	return AccountSeen{UserID: rec.UserID}, known
 }
 
 // saw is what a pass is told of the account, by a list of the given time.
 func (r *AccountRecord) saw(at, now time.Time, step accountStep) AccountSeen {
-	seen := AccountSeen{At: at, UserID: r.UserID, Blocked: r.Blocked}
+	seen := AccountSeen{At: at, UserID: r.UserID, Blocked: r.Blocked, Deactivating: r.Deactivate}
 	switch {
+	case r.Deactivate:
+		seen.RetryAt = r.RetryAt
 	case step == accountRelist:
 		seen.RetryAt = r.MissingAt.Add(missGap)
 	case r.UserID == 0 && now.Before(r.RetryAt):
@@ -162,6 +174,12 @@ func (e *Engine) stepAccount(ctx context.Context, rec *AccountRecord, step accou
 		return e.createAccount(ctx, rec, pol)
 	case accountUpdate:
 		return e.updateAccount(ctx, rec, pol)
+	case accountDeactivate:
+		return e.deactivateAccount(ctx, rec, listed.UserID)
+	case accountStaysOn:
+		return false, e.staysOn(ctx, rec, errStaysOn)
+	case accountIsOff:
+		event.Act, rec.Deactivate, rec.Attempts, rec.RetryAt = ActDeactivated, false, 0, time.Time{}
 	case accountAdopt:
 		event.Act, rec.UserID, rec.Intended = ActFoundAccount, listed.UserID, false
 	case accountApplied:

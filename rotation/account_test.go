@@ -96,6 +96,21 @@ func TestNextSeesThatAnAccountIsGone(t *testing.T) {
 	})
 }
 
+func TestNextTakesAnAccountOutOfUse(t *testing.T) {
+	asked := func(change func(r *AccountRecord)) AccountRecord {
+		return known(func(r *AccountRecord) { r.Deactivate = true; change(r) })
+	}
+	tryAccounts(t, []accountCase{
+		{name: "in use", rec: asked(asKnown), listed: listed(asListed), want: accountDeactivate},
+		{name: "in use, and not as declared", rec: asked(func(r *AccountRecord) { r.Applied = "x" }), listed: listed(asListed), want: accountDeactivate},
+		{name: "it failed just now", rec: asked(func(r *AccountRecord) { r.RetryAt = worldStart.Add(1) }), listed: listed(asListed), want: accountWait, why: BackOff},
+		{name: "it was said to be done, too often", rec: asked(func(r *AccountRecord) { r.Attempts = maxDeactivate }), listed: listed(asListed), want: accountStaysOn},
+		{name: "out of use", rec: asked(asKnown), listed: listed(func(a *Account) { a.Deactivated = true }), want: accountIsOff},
+		{name: "deleted", rec: asked(asKnown), listed: listed(asDeleted), want: accountIsOff},
+		{name: "never made", rec: AccountRecord{Deactivate: true}, want: accountIsOff},
+	})
+}
+
 func TestSpecKey(t *testing.T) {
 	base := AccountSpec{Role: "Editor", Teams: []string{"A", "B"}}
 	for name, tt := range map[string]struct {

@@ -21,10 +21,11 @@ type (
 	LookTokens struct{ After time.Time }
 	// EnsureAccount finds, makes or updates the account, and looks again if
 	// what is known is older than After. Known: what the journal has of it
-	// will do.
+	// will do. Look: nothing is made or updated.
 	EnsureAccount struct {
 		After time.Time
 		Known bool
+		Look  bool
 	}
 	// Read looks at a target's current value.
 	Read struct{ Target string }
@@ -110,6 +111,23 @@ type (
 		Rotate  bool
 		Posted  bool
 	}
+	// Spare notes that a revoked token is to be restored.
+	Spare struct {
+		Request    int64
+		Generation uint64
+		Rotate     bool
+	}
+	// Deactivate notes that the account is to be taken out of use.
+	Deactivate struct {
+		Request int64
+		Rotate  bool
+	}
+	// Decline closes a request that can't be carried out.
+	Decline struct {
+		Request int64
+		Rotate  bool
+		Outcome string
+	}
 	// Finish ends an emergency with that outcome, or with the common one; Left
 	// counts the targets that don't serve the new token yet.
 	Finish struct {
@@ -142,6 +160,8 @@ type (
 	RevokeForeign struct{}
 	// Delete removes a revoked token for good.
 	Delete struct{ Generation uint64 }
+	// Restore undoes a revocation.
+	Restore struct{ Generation uint64 }
 	// RemoveOld takes a store's versions of revoked tokens out of reach.
 	RemoveOld struct{ Target string }
 )
@@ -170,12 +190,16 @@ func (Move) class() class          { return note }
 func (Block) class() class         { return note }
 func (Resume) class() class        { return note }
 func (Alarm) class() class         { return note }
+func (Spare) class() class         { return note }
+func (Deactivate) class() class    { return note }
+func (Decline) class() class       { return note }
 func (Finish) class() class        { return note }
 func (CloseRequest) class() class  { return note }
 func (Issue) class() class         { return deed }
 func (Deliver) class() class       { return deed }
 func (Revoke) class() class        { return deed }
 func (RevokeForeign) class() class { return deed }
+func (Restore) class() class       { return deed }
 func (Delete) class() class        { return deed }
 func (RemoveOld) class() class     { return deed }
 func (Wait) class() class          { return look }

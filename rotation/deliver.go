@@ -107,6 +107,10 @@ func (n *pass) serving(key string) (Serving, bool) {
 
 // deliver wants the value, and proves it again before it is written.
 func (n *pass) deliver(key string, rec TargetRecord, current *Generation) {
+	left := n.rec.Emergency != nil && n.rec.Emergency.Generation == current.Number // by an emergency
+	if !left && n.stopped(delivering) {
+		return
+	}
 	if n.now.Before(rec.RetryAt) {
 		n.wait(delivering, rec.RetryAt, rec.Reason)
 		return

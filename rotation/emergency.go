@@ -21,6 +21,9 @@ type Emergency struct {
 	Deadline time.Time `json:"deadline"`
 	// RevokeFirst: nothing is kept alive for anybody.
 	RevokeFirst bool `json:"revoke_first,omitempty"`
+	// Only: nothing is issued in the place of what is revoked, and nobody is
+	// waited for.
+	Only bool `json:"only,omitempty"`
 	// TokenID names the one token that leaked; 0 is all of the slot.
 	TokenID int64 `json:"token_id,omitempty"`
 	// Foreign: that token isn't one of the slot's. Attempts and RetryAt are
@@ -54,6 +57,11 @@ func (e *Emergency) open() bool { return e != nil && e.DoneAt.IsZero() }
 // carries reports whether e carries out the request of that id.
 func (e *Emergency) carries(request int64) bool {
 	return e != nil && slices.Contains(e.Requests, request)
+}
+
+// same reports whether a request asks for what e does.
+func (e *Emergency) same(q Request) bool {
+	return e.TokenID == q.TokenID && e.Only == (q.Kind == RequestRevoke)
 }
 
 // lastAct is when the last of its acts at the API was, at the earliest.
@@ -105,7 +113,11 @@ func (r *Record) handle(request int64, rotate bool) {
 // same commit, and no back-off from before holds what comes.
 func (r *Record) alarm(a Alarm, now time.Time) Event {
 	q := a.Request
+	only := q.Kind == RequestRevoke
 	event := Event{Act: ActEmergency, Reason: Leaked, TokenID: q.TokenID}
+	if only {
+		event.Reason = RevokedOnRequest
+	}
 	r.handle(q.ID, a.Rotate && q.TokenID != 0)
 	deadline := q.Deadline
 	if deadline == 0 {
@@ -122,7 +134,7 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 		return event
 	}
 	r.Emergency = &Emergency{Requests: []int64{q.ID}, Asked: q.At, At: now, Deadline: now.Add(deadline),
-		RevokeFirst: q.RevokeFirst, TokenID: q.TokenID}
+		RevokeFirst: q.RevokeFirst, Only: only, TokenID: q.TokenID}
 	if q.TokenID == 0 {
 		r.giveUpIntent(a.Posted)
 		r.Condemned = r.High
@@ -133,7 +145,11 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 		r.condemnNamed(q.TokenID, now)
 	}
 	r.hasten()
-	if q.TokenID == 0 || r.Lost == Leaked { // a person has looked at what blocked the slot
+	switch { // a person has looked at what blocked the slot
+	case q.TokenID != 0 && r.Lost != Leaked:
+	case only:
+		r.Blocked = RevokedOnRequest
+	default:
 		r.Blocked = ""
 	}
 	return event
@@ -262,10 +278,10 @@ func (r *Record) outcome(e *Emergency, left int) string {
 	switch {
 	case e.Generation != 0:
 		text += fmt.Sprintf(", issued generation %d", e.Generation)
-	case r.Lost == Leaked:
+	case r.Lost == Leaked && !e.Only:
 		text += ", issued none yet"
 	}
-	if left > 0 {
+	if left > 0 && !e.Only {
 		text += fmt.Sprintf(", %d targets left", left)
 	}
 	return text

@@ -9,10 +9,12 @@ import "time"
 // alarm takes an emergency up before anything is looked at. Another one waits
 // until the one that is open has ended, unless it asks for the same.
 func (n *pass) alarm(q Request, rotate bool) {
-	if e := n.rec.Emergency; e.open() && e.TokenID != q.TokenID {
+	if e := n.rec.Emergency; e.open() && !e.same(q) {
 		return
 	}
-	n.first = n.notes // an emergency before it is told of first
+	if len(n.first) == 0 {
+		n.first = n.notes // an emergency before it is told of first
+	}
 	if len(n.first) == 0 {
 		n.first = []Action{Alarm{Request: q, Rotate: rotate, Posted: n.mayComeToBe(n.rec.Intent)}}
 	}
@@ -57,7 +59,8 @@ func (n *pass) hasten() bool {
 
 // replaces reports whether an emergency wants a new token at once.
 func (n *pass) replaces() bool {
-	return n.rec.Emergency.open() && (n.rec.Emergency.TokenID == 0 || n.rec.Lost == Leaked)
+	e := n.rec.Emergency
+	return e.open() && !e.Only && (e.TokenID == 0 || n.rec.Lost == Leaked)
 }
 
 // readBeside reads the targets while a token is issued: their versions are
@@ -76,7 +79,7 @@ func (n *pass) readBeside() {
 // get it sooner by waiting.
 func (n *pass) gateOpen() bool {
 	switch e := n.rec.Emergency; {
-	case !e.open(), e.RevokeFirst, e.Foreign, !n.now.Before(e.Deadline):
+	case !e.open(), e.RevokeFirst, e.Only, e.Foreign, !n.now.Before(e.Deadline):
 		return true
 	case n.rec.Lost != "", n.rec.current() == nil:
 		return false
@@ -157,7 +160,7 @@ func (n *pass) finish() {
 		return
 	}
 	left := n.left()
-	if left > 0 && n.now.Before(e.Deadline) {
+	if left > 0 && !e.Only && n.now.Before(e.Deadline) {
 		n.wait(issuing, e.Deadline, EmergencyRunning)
 		return
 	}

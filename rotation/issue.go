@@ -4,6 +4,9 @@ import "time"
 
 // issue is the issuing machine: idle → intended → issued.
 func (n *pass) issue() {
+	if n.stopped(issuing) {
+		return
+	}
 	switch {
 	case n.rec.Blocked == IssueRefused && n.now.Before(n.rec.RetryAt):
 		n.wait(issuing, n.rec.RetryAt, IssueRefused)

@@ -23,6 +23,9 @@ type Issuer interface {
 	CreateAccount(ctx context.Context, spec AccountSpec) (Account, error)
 	// UpdateAccount sets role and teams of an account.
 	UpdateAccount(ctx context.Context, userID int64, spec AccountSpec) error
+	// DeactivateAccount takes an account out of use: none of its tokens works
+	// any more. ErrRefused, ErrMissing: the API won't, or can't.
+	DeactivateAccount(ctx context.Context, userID int64) error
 	// Tokens lists every service token of every account. It either has the
 	// whole list or fails.
 	Tokens(ctx context.Context) ([]Token, error)

@@ -35,6 +35,9 @@ type Journal interface {
 	// Requests returns the open requests that concern the slot, by rising ID:
 	// its own, and the pauses of its account and of the whole agent.
 	Requests(ctx context.Context, slot string) ([]Request, error)
+	// OpenRequests returns all open requests, by rising ID. Those that can't be
+	// read are left out, and a BadRow names the first beside the others.
+	OpenRequests(ctx context.Context) ([]Request, error)
 	// Request returns one request, or ErrNoRecord.
 	Request(ctx context.Context, id int64) (Request, error)
 	// CloseRequest marks a request as done with its outcome. Closing it

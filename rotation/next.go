@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -70,7 +69,10 @@ type pass struct {
 	// first goes before all looks; beside are looks that go with deeds.
 	first, beside []Action
 	// hurry: something leaked, and is to be dead soon.
-	hurry        bool
+	hurry bool
+	// pause is in force; taken: a request is begun with.
+	pause        *Request
+	taken        bool
 	resume       *Resume
 	tokensAfter  *time.Time
 	accountAfter *time.Time
@@ -105,7 +107,7 @@ func (n *pass) answer() ([]Action, Reason) {
 		n.looks = append(n.looks, LookTokens{After: *n.tokensAfter})
 	}
 	if n.accountAfter != nil {
-		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter})
+		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter, Look: n.pause != nil && !n.hurry})
 	}
 	if len(n.deeds) > 0 {
 		n.deeds = append(n.deeds, n.beside...)
@@ -175,7 +177,7 @@ func (n *pass) note(a Action) { n.notes = append(n.notes, a) }
 
 func (n *pass) deed(a Action) {
 	switch a.(type) {
-	case Issue, Revoke, RevokeForeign, Delete:
+	case Issue, Revoke, RevokeForeign, Restore, Delete:
 		if n.held() {
 			return
 		}
@@ -226,51 +228,6 @@ func (n *pass) tokenByLabel(label string) *Token {
 		}
 	}
 	return nil
-}
-
-// requests applies what an operator said, and closes what was carried out.
-func (n *pass) requests() {
-	rotate := false
-	for _, q := range n.obs.Requests {
-		switch {
-		case q.ID <= n.rec.Handled:
-			n.closeRequest(q)
-		case q.Kind == RequestRotate:
-			rotate = true // it may be the blocked slot that it waits for
-		default:
-			n.take(q, rotate)
-			return // the next one is looked at with the record that this one makes
-		}
-	}
-}
-
-// take begins with one request. rotate: one to rotate waits before it.
-func (n *pass) take(q Request, rotate bool) {
-	switch q.Kind {
-	case RequestResume, RequestAdopt:
-		n.resume = &Resume{Request: q.ID, Adopt: q.Kind == RequestAdopt, Rotate: rotate}
-	case RequestEmergency:
-		n.alarm(q, rotate)
-	}
-}
-
-// closeRequest tells how a request that was applied has ended, if it has.
-func (n *pass) closeRequest(q Request) {
-	switch q.Kind {
-	case RequestRotate:
-		if n.rec.Intent == nil && n.rec.Again == "" {
-			n.note(CloseRequest{Request: q.ID, Outcome: fmt.Sprintf("issued generation %d", n.rec.Current)})
-		}
-	case RequestEmergency:
-		switch e := n.rec.Emergency; {
-		case !e.carries(q.ID): // a journal that was set back
-			n.note(CloseRequest{Request: q.ID, Outcome: "over"})
-		case !e.open():
-			n.note(CloseRequest{Request: q.ID, Outcome: e.Outcome})
-		}
-	default:
-		n.note(CloseRequest{Request: q.ID, Outcome: "applied"})
-	}
 }
 
 // discover brings the record up to what is listed under the slot's label.

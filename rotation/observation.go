@@ -58,11 +58,13 @@ type AccountSeen struct {
 	// Blocked or RetryAt say why it isn't ready; both zero when it is.
 	Blocked Reason
 	RetryAt time.Time
+	// Deactivating: an operator wants it out of use, and it isn't yet.
+	Deactivating bool
 }
 
 // Ready reports whether tokens can be issued to the account.
 func (a *AccountSeen) Ready() bool {
-	return a != nil && a.UserID != 0 && a.Blocked == "" && a.RetryAt.IsZero()
+	return a != nil && a.UserID != 0 && a.Blocked == "" && a.RetryAt.IsZero() && !a.Deactivating
 }
 
 // TokensSeen is a complete list, cut down to the slot's account.

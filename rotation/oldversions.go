@@ -54,6 +54,7 @@ func (n *pass) removeOld() {
 			n.wait(retiring, time.Time{}, OldVersionsLeft)
 		case n.now.Before(rec.Removal.RetryAt):
 			n.wait(retiring, rec.Removal.RetryAt, OldVersionsLeft)
+		case n.rec.Emergency == nil && n.stopped(retiring):
 		default:
 			n.deed(RemoveOld{Target: t.Key})
 		}

@@ -70,12 +70,17 @@ func (w *world) next() ([]Action, Reason) {
 		w.t.Fatalf("Next changed the observation:\n%s", diff)
 	}
 	w.checkSet(actions)
+	w.checkPause(actions)
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Issue:
 			w.checkIssue()
 		case Deliver:
 			w.checkDeliver(a.Target)
+		case Restore:
+			if g := w.rec.generation(a.Generation); g.Restore == 0 || g.State != Observing {
+				w.t.Fatalf("Restore of g%d in state %s, which nobody asked for", g.Number, g.State)
+			}
 		case Revoke:
 			if a.Condemned {
 				w.checkCondemned(w.rec.generation(a.Generation))
@@ -140,6 +145,28 @@ func (w *world) checkSet(actions []Action) {
 	}
 }
 
+// checkPause: while the slot is paused, only what an operator said is done.
+func (w *world) checkPause(actions []Action) {
+	e := w.rec.Emergency
+	if e.open() || w.rec.leaking(w.now) || !slices.ContainsFunc(w.obs.Requests, func(q Request) bool { return q.Kind == RequestPause }) {
+		return
+	}
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Intend, Issue, Revoke, Delete:
+			w.t.Fatalf("%T of a paused slot", a)
+		case Deliver:
+			if e == nil || e.Generation != w.rec.Current {
+				w.t.Fatalf("Deliver of a paused slot")
+			}
+		case EnsureAccount:
+			if !a.Look {
+				w.t.Fatal("the account of a paused slot is made or updated")
+			}
+		}
+	}
+}
+
 // beside: in an emergency the targets are read while the token is issued.
 func (w *world) beside(first, a Action) bool {
 	_, issues := first.(Issue)
@@ -199,6 +226,8 @@ func (w *world) applied(actions []Action) Record {
 		switch a := a.(type) {
 		case Resume:
 			rec.resume(a)
+		case Decline:
+			rec.decline(a)
 		case CloseRequest:
 		default:
 			rec.apply(a, worker, w.now)
@@ -316,7 +345,7 @@ func (w *world) checkCondemned(g *Generation) {
 	if e == nil || !g.Condemned || g.Number > w.rec.Condemned && g.TokenID != e.TokenID && g.IssuedAt.After(e.At) {
 		w.t.Fatalf("Revoke of g%d in an emergency that isn't its: %+v", g.Number, e)
 	}
-	if e.RevokeFirst || !w.now.Before(e.Deadline) || !e.DoneAt.IsZero() || e.Foreign {
+	if e.RevokeFirst || e.Only || !w.now.Before(e.Deadline) || !e.DoneAt.IsZero() || e.Foreign {
 		return
 	}
 	for _, t := range w.pol.Targets {
@@ -430,7 +459,18 @@ func (w *world) some() worldToken {
 
 // atAgent: crashes, lost journals, requests, reloads.
 func (w *world) atAgent() {
-	switch rapid.SampledFrom([]string{"crash", "lose the journal", "rotate", "resume", "adopt", "declare", "emergency", "emergency"}).Draw(w.t, "agent") {
+	switch rapid.SampledFrom([]string{"crash", "lose the journal", "rotate", "resume", "adopt", "declare", "emergency", "emergency",
+		"revoke", "restore", "deactivate", "pause", "end pauses"}).Draw(w.t, "agent") {
+	case "revoke":
+		w.request(Request{Kind: RequestRevoke, At: w.now})
+	case "restore":
+		w.request(Request{Kind: RequestRestore})
+	case "deactivate":
+		w.request(Request{Kind: RequestDeactivate})
+	case "pause":
+		w.request(Request{Kind: RequestPause})
+	case "end pauses":
+		w.requests = slices.DeleteFunc(w.requests, func(q Request) bool { return q.Kind == RequestPause })
 	case "emergency":
 		q := Request{Kind: RequestEmergency, At: w.now, RevokeFirst: rapid.IntRange(0, 3).Draw(w.t, "revoke first") == 0}
 		if len(w.tokens) > 0 && rapid.IntRange(0, 2).Draw(w.t, "named") == 0 {

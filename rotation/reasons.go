@@ -31,6 +31,8 @@ const (
 	APIUnavailable    Reason = "api_unavailable"
 	OutcomeUnknown    Reason = "outcome_unknown"
 	NotValidYet       Reason = "not_valid_yet"
+	// Paused: an operator said so.
+	Paused Reason = "paused"
 	// EmergencyRunning: until its deadline, for the targets that are left.
 	EmergencyRunning Reason = "emergency_running"
 )
@@ -44,6 +46,9 @@ const (
 	// JournalUnreadable: a row of the journal isn't what the agent wrote. It
 	// isn't recorded there, and ends when the row is mended or deleted.
 	JournalUnreadable Reason = "journal_unreadable"
+	// RevokedOnRequest: an operator had the current token revoked, and nothing
+	// issued in its place.
+	RevokedOnRequest Reason = "revoked_on_request"
 	// NumbersUsedUp: somebody made a label with the highest number there is.
 	NumbersUsedUp Reason = "numbers_used_up"
 )
@@ -76,6 +81,7 @@ const (
 	StillUsed       Reason = "still_used"
 	ObserveRunning  Reason = "observe_running"
 	RestoredByHand  Reason = "restored_by_others"
+	Restored        Reason = "restored_on_request"
 	DeadAlready     Reason = "dead_already"
 	NeverListed     Reason = "never_listed"
 	DeletedByOthers Reason = "deleted_by_others"
@@ -98,6 +104,8 @@ const (
 	ActAccountBlocked  Act = "account_blocked"
 	ActAccountResumed  Act = "account_resumed"
 	ActAccountFailed   Act = "account_failed"
+	ActDeactivating    Act = "deactivating_account"
+	ActDeactivated     Act = "deactivated_account"
 	ActIntended        Act = "intended"
 	ActIssued          Act = "issued"
 	ActIssueFailed     Act = "issue_failed"
@@ -119,6 +127,10 @@ const (
 	ActDeleting        Act = "deleting"
 	ActDeleted         Act = "deleted"
 	ActDeleteFailed    Act = "delete_failed"
+	ActRestoring       Act = "restoring"
+	ActRestored        Act = "restored"
+	ActRestoreFailed   Act = "restore_failed"
+	ActDeclined        Act = "declined"
 	ActRemovedOld      Act = "removed_old_versions"
 	ActRemoveFailed    Act = "remove_failed"
 	ActEmergency       Act = "emergency"

@@ -78,6 +78,8 @@ type Generation struct {
 	Claimed bool `json:"claimed"`
 	// Condemned: an operator's emergency says that it may not live.
 	Condemned bool `json:"condemned,omitempty"`
+	// Restore is the request that asked to undo its revocation; 0 is none.
+	Restore int64 `json:"restore,omitempty"`
 	// Reason is why it was issued, or how it was found.
 	Reason   Reason    `json:"reason,omitempty"`
 	IssuedAt time.Time `json:"issued_at,omitzero"`
@@ -212,9 +214,13 @@ type AccountRecord struct {
 	Refused bool `json:"refused,omitempty"`
 	// MissingAt is the first complete list that lacked it.
 	MissingAt time.Time `json:"missing_at,omitzero"`
+	// Deactivate: an operator said that it is to be taken out of use, and it
+	// isn't yet.
+	Deactivate bool `json:"deactivate,omitempty"`
 	// Blocked is why a person is needed; "" when none is.
 	Blocked Reason `json:"blocked,omitempty"`
-	// Attempts and RetryAt are the back-off of creating and updating.
+	// Attempts and RetryAt are the back-off of creating, updating and
+	// deactivating.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
 }

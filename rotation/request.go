@@ -23,27 +23,55 @@ const (
 	// RequestEmergency: the slot's tokens are in wrong hands, or the one that
 	// TokenID names: replace and revoke them now.
 	RequestEmergency RequestKind = "emergency"
+	// RequestRevoke: the same, and nothing is issued in the place of what is
+	// revoked. A slot whose current token goes is blocked until a resume.
+	RequestRevoke RequestKind = "revoke"
+	// RequestRestore: undo the revocation of the token that TokenID names, or
+	// of the newest that is observed.
+	RequestRestore RequestKind = "restore"
+	// RequestDeactivate: take the slot's account out of use.
+	RequestDeactivate RequestKind = "deactivate"
+	// RequestPause: nothing is issued, delivered, revoked or deleted as long as
+	// it is open. It may be for a slot, an account, or WholeAgent.
+	RequestPause RequestKind = "pause"
 )
 
 // kinds are all of them.
-var kinds = []RequestKind{RequestRotate, RequestResume, RequestAdopt, RequestEmergency}
+var kinds = []RequestKind{RequestRotate, RequestResume, RequestAdopt, RequestEmergency, RequestRevoke, RequestRestore,
+	RequestDeactivate, RequestPause}
+
+// WholeAgent is Request.Slot of a pause of every slot.
+const WholeAgent = "*"
+
+// Scopes are the names under which requests concern a slot: its own, its
+// account's, and WholeAgent.
+func Scopes(slot string) [3]string {
+	account, _, _ := strings.Cut(slot, "/")
+	return [3]string{slot, account, WholeAgent}
+}
 
 // Known reports whether k is one of the kinds. No journal takes another one:
 // it would be carried out as what it isn't.
 func (k RequestKind) Known() bool { return slices.Contains(kinds, k) }
 
 // urgent reports whether a pass under way makes room for it.
-func (k RequestKind) urgent() bool { return k == RequestEmergency }
+func (k RequestKind) urgent() bool { return k == RequestEmergency || k == RequestRevoke }
+
+// named reports whether it may name one token.
+func (k RequestKind) named() bool {
+	return k == RequestEmergency || k == RequestRevoke || k == RequestRestore
+}
 
 // defaultDeadline is Request.Deadline when it is 0.
 const defaultDeadline = 30 * time.Second
 
 // Request is an operator's command, on its way to the slot.
 type Request struct {
-	ID     int64       `json:"id"`
-	Kind   RequestKind `json:"kind"`
-	Slot   string      `json:"slot"`
-	Reason string      `json:"reason,omitempty"`
+	ID   int64       `json:"id"`
+	Kind RequestKind `json:"kind"`
+	// Slot is its name; a pause may have an account's, or WholeAgent.
+	Slot   string `json:"slot"`
+	Reason string `json:"reason,omitempty"`
 	// Actor is who asked: "uid 1000".
 	Actor string `json:"actor"`
 	// At is when, by the API's time where the caller knows it.
@@ -70,8 +98,12 @@ func (q Request) Check() error {
 		return errors.New("a request names its slot, in UTF-8 without NUL")
 	case q.TokenID < 0 || q.Deadline < 0:
 		return errors.New("a token's number and a deadline can't be below 0")
-	case q.Kind != RequestEmergency && (q.RevokeFirst || q.Deadline > 0 || q.TokenID > 0):
-		return fmt.Errorf("a request to %s has no order, no deadline and no token", q.Kind)
+	case q.Kind != RequestPause && !strings.Contains(q.Slot, "/"):
+		return fmt.Errorf("a request to %s is for one slot, and %q is none", q.Kind, q.Slot)
+	case q.Kind != RequestEmergency && (q.RevokeFirst || q.Deadline > 0):
+		return fmt.Errorf("a request to %s has no order and no deadline", q.Kind)
+	case q.TokenID > 0 && !q.Kind.named():
+		return fmt.Errorf("a request to %s names no token", q.Kind)
 	}
 	return nil
 }

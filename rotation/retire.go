@@ -25,7 +25,7 @@ func (n *pass) retire() {
 		case n.now.Before(g.RetryAt):
 			n.wait(retiring, g.RetryAt, BackOff)
 		case listed.Expired(n.now) && listed.Active:
-			if n.haveTokens(listed.Expires) { // by the API's time, which the list's is
+			if !n.stopped(retiring) && n.haveTokens(listed.Expires) { // by the API's time, which the list's is
 				n.deed(Revoke{Generation: g.Number, Expired: true})
 			}
 		default:
@@ -102,7 +102,7 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 		n.wait(retiring, g.RevokeAfter, GraceRunning)
 		return
 	}
-	if len(n.notes) > 0 || !n.mayRevoke(g) { // the gate asks a record that is up to date
+	if len(n.notes) > 0 || n.stopped(retiring) || !n.mayRevoke(g) { // the gate asks a record that is up to date
 		return
 	}
 	if n.haveTokens(n.obs.Began) && !n.stillUsed(g, listed) { // last_used and the state, as of now
@@ -204,11 +204,14 @@ func (n *pass) retireRevoked(g *Generation) {
 	end := g.RevokedAt.Add(n.pol.Schedule.Observe)
 	listed := n.tokenOf(g)
 	switch {
+	case g.Restore != 0:
+		n.deed(Restore{Generation: g.Number})
 	case listed.Active && !n.obs.Tokens.At.Before(g.RevokedAt):
 		n.note(Move{Generation: g.Number, To: Grace, Reason: RestoredByHand,
 			RevokeAfter: n.now.Add(n.pol.Schedule.Grace)})
 	case n.now.Before(end):
 		n.wait(retiring, end, ObserveRunning)
+	case n.stopped(retiring):
 	case n.haveTokens(n.obs.Began):
 		n.deed(Delete{Generation: g.Number})
 	}

@@ -57,7 +57,7 @@ func (n *pass) identify(key string, r backends.Reading) (Serving, bool) {
 		}
 	}
 	if g := r.Meta.Generation; r.Meta.Slot == n.rec.Slot && g > 0 && g <= MaxGeneration {
-		s, ours, known := n.identifyByMeta(r.Meta)
+		s, ours, known := n.identifyByMeta(key, r.Meta)
 		if !known || ours {
 			return s, known
 		}
@@ -75,8 +75,8 @@ func (n *pass) ours(key string, number uint64) Serving {
 
 // identifyByMeta trusts metadata as far as the list bears it out: the token
 // that it names carries our label, or isn't there any more.
-func (n *pass) identifyByMeta(m backends.Meta) (s Serving, ours, known bool) {
-	s = Serving{Kind: Ours, Generation: m.Generation}
+func (n *pass) identifyByMeta(key string, m backends.Meta) (s Serving, ours, known bool) {
+	s = n.ours(key, m.Generation)
 	if g := n.rec.generation(m.Generation); g != nil {
 		if g.Fingerprint == "" {
 			s.Meta = m

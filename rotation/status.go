@@ -20,6 +20,8 @@ const (
 	SlotCurrent SlotState = "current"
 	// SlotBlocked: a person is needed.
 	SlotBlocked SlotState = "blocked"
+	// SlotPaused: an operator said that nothing is to be done.
+	SlotPaused SlotState = "paused"
 )
 
 // Status is a slot as people and programs are told of it. The JSON keys are a
@@ -41,6 +43,8 @@ type Status struct {
 	Retired    []RetiredStatus `json:"retired"`
 	// Detail is what more there is to say of Reason, for people.
 	Detail string `json:"detail,omitempty"`
+	// Paused are the pauses in force, the first one first; see Heed.
+	Paused []PauseStatus `json:"paused,omitempty"`
 	// Emergency is set while one is open (agent/report fills it in).
 	Emergency *EmergencyReport `json:"emergency,omitempty"`
 }

@@ -288,6 +288,9 @@ func (r *Record) move(a Move, now time.Time) Event {
 	case RestoredByHand: // a person's word too, and the later one
 		g.Condemned = false
 	}
+	if a.To != Observing {
+		g.Restore = 0
+	}
 	if a.RevokeAfter.After(g.RevokeAfter) {
 		g.RevokeAfter = a.RevokeAfter
 	}
@@ -340,10 +343,7 @@ func (r *Record) resume(a Resume) Event {
 		r.Lost = RevokedByOthers
 	}
 	r.Blocked, r.Attempts, r.RetryAt = "", 0, time.Time{}
-	r.Handled = max(r.Handled, a.Request)
-	if a.Rotate && r.Again == "" {
-		r.Again = Requested
-	}
+	r.handle(a.Request, a.Rotate)
 	for key, t := range r.Targets {
 		if t.State == TargetBlocked {
 			t.State = Behind

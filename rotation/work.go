@@ -254,17 +254,35 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.resume(ctx, a)
 	case Alarm:
 		w.alarm(ctx, a)
+	case Restore:
+		w.restore(ctx, a)
+	case Deactivate:
+		w.deactivate(ctx, a)
+	case Decline:
+		w.decline(ctx, a)
 	case CloseRequest:
-		if err := w.e.journal.CloseRequest(ctx, a.Request, a.Outcome); err != nil {
-			w.fail(err)
-			return
-		}
-		w.closed(a.Request)
+		w.close(ctx, a.Request, a.Outcome)
+	case Spare:
+		asked := w.request(a.Request)
+		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
+	case Rebuild:
+		w.rebuild(ctx, a, now)
 	case Intend:
 		asked := w.request(a.Request)
 		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
 	default:
 		w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
+	}
+}
+
+// rebuild makes the first record. What was read before is read again: whether it
+// has the declared shape can be told of the current token alone.
+func (w *work) rebuild(ctx context.Context, a Rebuild, now time.Time) {
+	w.commit(ctx, func(r *Record) Event { return r.apply(a, w, now) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rec.current() != nil {
+		maps.DeleteFunc(w.obs.Targets, func(_ string, seen TargetSeen) bool { return seen.Failed == "" })
 	}
 }
 
@@ -300,6 +318,13 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		return r.alarm(a, now)
 	case Finish:
 		return r.finish(a, now)
+	case Spare:
+		return r.spare(a)
+	case Deactivate:
+		r.handle(a.Request, a.Rotate)
+		return Event{Act: ActDeactivating}
+	case Decline:
+		return r.decline(a)
 	}
 	return Event{}
 }

@@ -209,6 +209,17 @@ func (w *world) act(a Action) {
 		w.retire(a.Generation, Revoking)
 	case RevokeForeign:
 		w.revokeForeign()
+	case Restore:
+		w.restore(a.Generation)
+	case Deactivate, Decline:
+		id := int64(0)
+		if d, ok := a.(Decline); ok {
+			id = d.Request
+		} else {
+			id, w.account.Blocked = a.(Deactivate).Request, AccountDeactivated
+		}
+		w.note(a)
+		w.act(CloseRequest{Request: id})
 	case Delete:
 		w.retire(a.Generation, Deleting)
 	default:
@@ -422,6 +433,33 @@ func (w *world) revokeForeign() {
 			return r.foreignFailed(APIUnavailable, w.now)
 		}
 		return r.revokedForeign(missing, w.now)
+	})
+}
+
+func (w *world) restore(number uint64) {
+	id := w.rec.generation(number).TokenID
+	done, err := w.lost()
+	list, t := w.obs.Tokens, w.token(id)
+	w.obs.Tokens = nil
+	if done && t != nil {
+		t.Active = true
+	}
+	if err == nil {
+		w.obs.Tokens = patched(list, w.now, func(mine []Token) []Token {
+			for i := range mine {
+				mine[i].Active = mine[i].Active || mine[i].ID == id
+			}
+			return mine
+		})
+	}
+	w.commit(func(r *Record) Event {
+		switch {
+		case err != nil:
+			return r.retireFailed(number, ActRestoreFailed, APIUnavailable, w.now)
+		case t == nil:
+			return r.notRestored(number, IssueRefused)
+		}
+		return r.restored(number, w.pol.Schedule.Grace, w.now)
 	})
 }
 

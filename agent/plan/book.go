@@ -102,6 +102,9 @@ func (b *book) Requests(ctx context.Context, slot string) ([]rotation.Request, e
 	return b.base.Requests(ctx, slot)
 }
 
+// OpenRequests implements [rotation.Journal]: a pass asks for its slot's alone.
+func (b *book) OpenRequests(context.Context) ([]rotation.Request, error) { return nil, nil }
+
 // CloseRequest implements [rotation.Journal]. The one pass of a plan remembers
 // by itself what it closed.
 func (b *book) CloseRequest(context.Context, int64, string) error { return nil }

@@ -82,6 +82,19 @@ func (m *mirror) UpdateAccount(_ context.Context, userID int64, spec rotation.Ac
 	return refuse("PUT /users/{id}", rotation.ErrMissing)
 }
 
+// DeactivateAccount notes that it is out of use.
+func (m *mirror) DeactivateAccount(_ context.Context, userID int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.accounts {
+		if m.accounts[i].UserID == userID {
+			m.accounts[i].Deactivated = true
+			return nil
+		}
+	}
+	return refuse("PUT /users/{id}", rotation.ErrMissing)
+}
+
 // Issue makes up a token that nobody takes. It has the look of a real one, for
 // a format may ask for that.
 func (m *mirror) Issue(_ context.Context, order rotation.Order) (rotation.Issued, error) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ type Declaration struct {
 
 // States are the states of a slot, in the order in which they are told.
 func States() []rotation.SlotState {
-	return []rotation.SlotState{rotation.SlotBlocked, rotation.SlotNew, rotation.SlotIssuing,
+	return []rotation.SlotState{rotation.SlotBlocked, rotation.SlotPaused, rotation.SlotNew, rotation.SlotIssuing,
 		rotation.SlotDelivering, rotation.SlotCurrent}
 }
 
@@ -70,6 +71,9 @@ type Reader interface {
 	// Account fails with rotation.ErrNoRecord when nothing is stored under
 	// the name, and with a rotation.BadRow when it can't be read.
 	Account(ctx context.Context, id string) (rotation.AccountRecord, error)
+	// OpenRequests returns what operators asked for and isn't carried out yet;
+	// pauses are among it. A rotation.BadRow may come beside them.
+	OpenRequests(ctx context.Context) ([]rotation.Request, error)
 }
 
 // Source is what a Document is made from.
@@ -100,6 +104,9 @@ func Build(ctx context.Context, source Source, now time.Time) (Document, error) 
 		b.places[policy.Slot] = i
 	}
 	if err := b.slots(ctx); err != nil {
+		return Document{}, fmt.Errorf("read the journal: %w", err)
+	}
+	if err := b.requests(ctx); err != nil {
 		return Document{}, fmt.Errorf("read the journal: %w", err)
 	}
 	for _, status := range doc.Slots {
@@ -139,6 +146,20 @@ func (b *builder) slots(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// requests tells what operators asked for that is in force. A row that can't be
+// read is its slot's to tell: the slot's pass is stopped by it.
+func (b *builder) requests(ctx context.Context) error {
+	open, err := b.source.Journal.OpenRequests(ctx)
+	if err != nil && !errors.Is(err, rotation.ErrBadRow) {
+		return err
+	}
+	open = slices.DeleteFunc(open, func(q rotation.Request) bool { return q.Kind != rotation.RequestPause })
+	for i := range b.doc.Slots {
+		b.doc.Slots[i].Heed(open)
+	}
+	return nil
 }
 
 // tell fills one slot in, if it is declared and not told yet.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestBuildTellsEverySlotInOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	counts := map[rotation.SlotState]int{rotation.SlotNew: 1, rotation.SlotIssuing: 0, rotation.SlotDelivering: 0,
-		rotation.SlotCurrent: 1, rotation.SlotBlocked: 1}
+		rotation.SlotCurrent: 1, rotation.SlotBlocked: 1, rotation.SlotPaused: 0}
 	if diff := cmp.Diff(counts, doc.Counts); diff != "" {
 		t.Error(diff)
 	}
@@ -264,5 +265,39 @@ func TestSelect(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestBuildTellsPauses(t *testing.T) {
+	src, journal := source()
+	journal.open = []rotation.Request{
+		{ID: 1, Kind: rotation.RequestRotate, Slot: pipeline + "/pipeline-production"},
+		{ID: 2, Kind: rotation.RequestPause, Slot: pipeline, Actor: "uid 0", Reason: "audit", At: now},
+		{ID: 3, Kind: rotation.RequestPause, Slot: pipeline + "/staging", Actor: "uid 7", At: now},
+	}
+	journal.failOpen = &rotation.BadRow{Table: "requests", Key: "4", Err: errors.New("x")} // its slot tells it
+	doc, err := report.Build(t.Context(), src, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range doc.Slots {
+		line := fmt.Sprint(s.State, " ", s.Reason)
+		for _, p := range s.Paused {
+			line += fmt.Sprintf(", %d by %s of %s: %s", p.Request, p.Actor, p.Scope, p.Reason)
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"paused paused, 2 by uid 0 of " + pipeline + ": audit",
+		"paused paused, 2 by uid 0 of " + pipeline + ": audit, 3 by uid 7 of " + pipeline + "/staging: ",
+		"blocked account_gone",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || doc.Counts[rotation.SlotPaused] != 2 {
+		t.Errorf("%d paused (-want +got):\n%s", doc.Counts[rotation.SlotPaused], diff)
+	}
+	journal.failOpen = errors.New("disk")
+	if _, err := report.Build(t.Context(), src, now); err == nil {
+		t.Error("a journal that can't be read is told as one without pauses")
 	}
 }

@@ -29,6 +29,12 @@ type records struct {
 	// badSlots and badAccounts are those that can't be read.
 	badSlots, badAccounts map[string]*rotation.BadRow
 	asked                 []string
+	open                  []rotation.Request
+	failOpen              error
+}
+
+func (r *records) OpenRequests(context.Context) ([]rotation.Request, error) {
+	return r.open, r.failOpen
 }
 
 func (r *records) Slots(context.Context) iter.Seq2[rotation.Record, error] {

@@ -83,3 +83,6 @@ func (blank) Slots(context.Context) iter.Seq2[rotation.Record, error] {
 func (blank) Account(context.Context, string) (rotation.AccountRecord, error) {
 	return rotation.AccountRecord{}, rotation.ErrNoRecord
 }
+
+// OpenRequests has none.
+func (blank) OpenRequests(context.Context) ([]rotation.Request, error) { return nil, nil }

@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
@@ -15,7 +17,8 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '') RETURNING id`
 	selectRequest = `SELECT id, kind, slot, reason, actor, at, revoke_first, deadline, token_id, closed_at, outcome
 		FROM requests `
-	openRequests = selectRequest + "WHERE slot = $1 AND closed_at IS NULL ORDER BY id"
+	openRequests = selectRequest + "WHERE slot IN ($1, $2, $3) AND closed_at IS NULL"
+	allOpen      = selectRequest + "WHERE closed_at IS NULL"
 	oneRequest   = selectRequest + "WHERE id = $1"
 	closeRequest = `UPDATE requests SET closed_at = $2, outcome = $3 WHERE id = $1 AND closed_at IS NULL`
 )
@@ -76,22 +79,44 @@ func addRequest(w *writing, q *rotation.Request) error {
 }
 
 // Requests implements [rotation.Journal].
-func (j *Journal) Requests(ctx context.Context, slot string) (open []rotation.Request, err error) {
+func (j *Journal) Requests(ctx context.Context, slot string) ([]rotation.Request, error) {
+	scopes := rotation.Scopes(slot)
+	open, err := j.requests(ctx, openRequests, scopes[0], scopes[1], scopes[2])
+	if err != nil { // what can't be read may be a pause
+		return nil, err
+	}
+	return open, nil
+}
+
+// OpenRequests implements [rotation.Journal].
+func (j *Journal) OpenRequests(ctx context.Context) ([]rotation.Request, error) {
+	return j.requests(ctx, allOpen)
+}
+
+// requests are those that a query finds, by rising ID: there are few, and SQLite
+// would sort them for each pass. Beside a rotation.ErrBadRow, which names the
+// first that can't be read, there are the others.
+func (j *Journal) requests(ctx context.Context, query string, args ...any) (open []rotation.Request, err error) {
 	err = j.read(ctx, "list requests in journal", func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, openRequests, slot)
+		rows, err := db.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
+		var bad error
 		for rows.Next() {
-			q, err := scanRequest(rows)
-			if err != nil {
+			switch q, err := scanRequest(rows); {
+			case err == nil:
+				open = append(open, q)
+			case !errors.Is(err, rotation.ErrBadRow):
 				return err
+			case bad == nil:
+				bad = err
 			}
-			open = append(open, q)
 		}
-		return rows.Err()
+		return cmp.Or(rows.Err(), bad)
 	})
+	slices.SortFunc(open, func(a, b rotation.Request) int { return cmp.Compare(a.ID, b.ID) })
 	return open, err
 }
 

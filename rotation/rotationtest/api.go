@@ -91,6 +91,22 @@ func (a *API) UpdateAccount(_ context.Context, userID int64, spec rotation.Accou
 	return apiError("PUT /users", 404, rotation.ErrMissing)
 }
 
+// DeactivateAccount takes an account out of use.
+func (a *API) DeactivateAccount(_ context.Context, userID int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hands.refusal != nil {
+		return a.hands.refusal
+	}
+	for i := range a.accounts {
+		if a.accounts[i].UserID == userID && !a.accounts[i].Deleted {
+			a.accounts[i].Deactivated = true
+			return nil
+		}
+	}
+	return apiError("PUT /users", 404, rotation.ErrMissing)
+}
+
 // Tokens lists what wasn't deleted, as late as SetLag says.
 func (a *API) Tokens(context.Context) ([]rotation.Token, error) {
 	a.mu.Lock()

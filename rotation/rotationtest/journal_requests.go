@@ -22,6 +22,7 @@ var requestRules = []rule{
 	{"RequestsCancelled", requestsCancelled},
 	{"RequestIsOpenAtFirst", requestIsOpenAtFirst},
 	{"RequestsOfOneSlot", requestsOfOneSlot},
+	{"PausesOfWiderScopes", pausesOfWiderScopes},
 	{"RequestIDsRise", requestIDsRise},
 	{"CloseRequest", closeRequest},
 	{"CloseRequestAgain", closeRequestAgain},
@@ -92,6 +93,8 @@ func requestNeedsKindAndSlot(t *testing.T, j rotation.Journal) {
 	for _, q := range []rotation.Request{{}, {Kind: rotation.RequestResume}, {Slot: slotA}, {Kind: "dance", Slot: slotA},
 		{Kind: rotation.RequestResume, Slot: "a\xff"}, {Kind: rotation.RequestRotate, Slot: slotA, TokenID: 7},
 		{Kind: rotation.RequestRotate, Slot: slotA, RevokeFirst: true}, {Kind: rotation.RequestAdopt, Slot: slotA, Deadline: 1},
+		{Kind: rotation.RequestEmergency, Slot: rotation.WholeAgent}, {Kind: rotation.RequestRotate, Slot: "a@service"},
+		{Kind: rotation.RequestRevoke, Slot: slotA, RevokeFirst: true}, {Kind: rotation.RequestPause, Slot: slotA, TokenID: 1},
 		{Kind: rotation.RequestEmergency, Slot: slotA, TokenID: -1}, {Kind: rotation.RequestEmergency, Slot: slotA, Deadline: -1}} {
 		if _, err := j.AddRequest(t.Context(), q); err == nil {
 			t.Errorf("%+v was taken", q)
@@ -190,6 +193,44 @@ func requestsOfOneSlot(t *testing.T, j rotation.Journal) {
 	}
 	if open := requests(t, j, "no such"); len(open) != 0 {
 		t.Errorf("an unknown slot has %d requests", len(open))
+	}
+}
+
+// pausesOfWiderScopes: a pause of an account or of the whole agent concerns each
+// of its slots, and no other one.
+func pausesOfWiderScopes(t *testing.T, j rotation.Journal) {
+	var added []rotation.Request
+	for _, scope := range []string{rotation.WholeAgent, "pipeline_automation@service", slotA} {
+		q, err := j.AddRequest(t.Context(), rotation.Request{Kind: rotation.RequestPause, Slot: scope, Actor: "uid 0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		added = append(added, q)
+	}
+	added = append(added, mustAsk(t, j, slotA))
+	wantOpen := func(want []rotation.Request) {
+		t.Helper()
+		open, err := j.OpenRequests(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, open); diff != "" {
+			t.Errorf("all that are open (-want +got):\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff(added, requests(t, j, slotA)); diff != "" {
+		t.Errorf("slot A (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(added[:1], requests(t, j, slotB)); diff != "" {
+		t.Errorf("slot B (-want +got):\n%s", diff)
+	}
+	wantOpen(added)
+	if err := j.CloseRequest(t.Context(), added[0].ID, "resumed"); err != nil {
+		t.Fatal(err)
+	}
+	wantOpen(added[1:])
+	if open := requests(t, j, slotB); len(open) != 0 {
+		t.Errorf("slot B: %v", open)
 	}
 }
 

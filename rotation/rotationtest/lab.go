@@ -227,7 +227,7 @@ func (l *Lab) Ask(q rotation.Request) rotation.Request {
 	if err != nil {
 		l.T.Fatal(err)
 	}
-	if q.Kind == rotation.RequestEmergency {
+	if q.Kind == rotation.RequestEmergency || q.Kind == rotation.RequestRevoke {
 		l.emergencies = append(l.emergencies, q)
 	}
 	l.Engine.Asked(q)

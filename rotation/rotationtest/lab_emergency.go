@@ -27,7 +27,9 @@ func deadline(q rotation.Request) time.Time { return q.At.Add(cmp.Or(q.Deadline,
 // waitsForNobody reports whether one of these emergencies revokes at now whatever
 // the targets serve.
 func waitsForNobody(all []rotation.Request, now time.Time) bool {
-	return slices.ContainsFunc(all, func(q rotation.Request) bool { return q.RevokeFirst || !now.Before(deadline(q)) })
+	return slices.ContainsFunc(all, func(q rotation.Request) bool {
+		return q.RevokeFirst || q.Kind == rotation.RequestRevoke || !now.Before(deadline(q))
+	})
 }
 
 // revokingNow checks the guard of an emergency: no target serves the token, or

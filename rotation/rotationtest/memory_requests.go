@@ -45,13 +45,24 @@ func (m *Memory) Requests(ctx context.Context, slot string) ([]rotation.Request,
 	}
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
+	scopes := rotation.Scopes(slot)
 	var open []rotation.Request
 	for _, q := range m.store.requests {
-		if q.Slot == slot && q.ClosedAt.IsZero() {
+		if slices.Contains(scopes[:], q.Slot) && q.ClosedAt.IsZero() {
 			open = append(open, q)
 		}
 	}
 	return open, nil
+}
+
+// OpenRequests implements [rotation.Journal].
+func (m *Memory) OpenRequests(ctx context.Context) ([]rotation.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.store.requests), func(q rotation.Request) bool { return !q.ClosedAt.IsZero() }), nil
 }
 
 // Request implements [rotation.Journal].

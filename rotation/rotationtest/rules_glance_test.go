@@ -8,6 +8,7 @@ import (
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/mem"
+	"github.com/handover-agent/handover/backends/payload"
 	"github.com/handover-agent/handover/rotation"
 	"github.com/handover-agent/handover/rotation/rotationtest"
 )
@@ -51,6 +52,26 @@ func TestRuleDriftIsSeenWithoutTheSecret(t *testing.T) {
 		l.Slot.Edition++ // the shape may be another one
 		if gets, _ := asked(l, day); gets != 1 {
 			t.Errorf("a day after a load takes %d readings, want 1", gets)
+		}
+	})
+}
+
+// Found by a simulated world: another format was declared and the journal lost.
+// What was read before there was a record had no shape to be compared with, and
+// no later look took the value.
+func TestRuleARebuiltSlotDeliversAnotherShape(t *testing.T) {
+	inDescribing(t, func(t *testing.T, l *rotationtest.Lab) {
+		format, err := payload.New(payload.Spec{Format: "bearer", BackendType: "mem", Path: rotationtest.LabPath})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Slot.Targets[0].Format = format
+		l.Slot.Edition++
+		l.Journal.Restore(rotationtest.NewMemory())
+		l.Restart()
+		l.Run(10 * time.Minute)
+		if _, err := format.Extract(l.Stores[0].Peek(rotationtest.LabPath)); err != nil {
+			t.Errorf("g%d is served in another shape than is declared: %v", l.Record().Current, err)
 		}
 	})
 }

@@ -184,6 +184,10 @@ func (f faultyIssuer) UpdateAccount(ctx context.Context, id int64, spec rotation
 	return f.call("update account", func() error { return f.API.UpdateAccount(ctx, id, spec) })
 }
 
+func (f faultyIssuer) DeactivateAccount(ctx context.Context, id int64) error {
+	return f.call("deactivate account", func() error { return f.API.DeactivateAccount(ctx, id) })
+}
+
 func (f faultyIssuer) Tokens(ctx context.Context) (list []rotation.Token, err error) {
 	err = f.call("list tokens", func() error { list, err = f.API.Tokens(ctx); return err })
 	if err != nil {

@@ -104,6 +104,18 @@ var engine = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleRebuildAdoptsWhatMetadataProves",
 	},
 	{
+		Name: "read-again-after-a-rebuild", Rule: "what was read before a record was rebuilt is read again, for its shape",
+		Where:   "docs/decisions/payloads.md",
+		Edits:   []edit{{"rotation/work.go", `if w.rec.current() != nil {`, `if false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleARebuiltSlotDeliversAnotherShape",
+	},
+	{
+		Name: "shape-of-what-metadata-tells", Rule: "what metadata alone tells of may have another shape too",
+		Where:   "docs/decisions/payloads.md",
+		Edits:   []edit{{"rotation/serving.go", `s = n.ours(key, m.Generation)`, `s = Serving{Kind: Ours, Generation: m.Generation}`}},
+		Package: "rotation/rotationtest", Test: "TestRuleARebuiltSlotDeliversAnotherShape",
+	},
+	{
 		Name: "rebuild-claims-nothing", Rule: "after a lost journal nothing that is found is ours to revoke",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/transitions.go", `	g.State, r.Current = Live, g.Number`, `	g.State, r.Current, g.Claimed = Live, g.Number, true`}},

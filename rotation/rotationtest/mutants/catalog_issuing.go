@@ -146,7 +146,7 @@ var issuing = []mutant{
 			ready = true
 		default:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOneTargetMustPassItsPreflight",
-		Beyond: "their stores answer no preflight",
+		Beyond: "a token that no target takes is one too many, and breaks no promise",
 	},
 	{
 		Name: "a-refused-order-is-tried-again", Rule: "an order that the API refused is tried again some time later",

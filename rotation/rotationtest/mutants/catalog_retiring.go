@@ -246,7 +246,7 @@ var retiring = []mutant{
 	{
 		Name: "expired-by-the-apis-time", Rule: "a token has run out when a list from after its end says so",
 		Where:   `design.md, "More rules"`,
-		Edits:   []edit{{"rotation/retire.go", `if n.haveTokens(listed.Expires) {`, `if n.haveTokens(time.Time{}) {`}},
+		Edits:   []edit{{"rotation/retire.go", `if !n.stopped(retiring) && n.haveTokens(listed.Expires) {`, `if n.haveTokens(time.Time{}) {`}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
 	},
 	{

@@ -14,6 +14,10 @@ import (
 // What calls for a token. Each issue has a reason, and the reason has to be
 // true: a rule that keeps an agent from issuing for nothing is missed here.
 
+// mostUnproved is how often a token that is listed as live may be refused before
+// it is replaced (docs/decisions/issuing.md).
+const mostUnproved = 10
+
 // calls is what is known of what agents made and why. It is used with the world
 // locked.
 type calls struct {
@@ -165,6 +169,10 @@ func (c *checker) told(a *agent, e rotation.Event) {
 		c.burnt(a, d, e)
 	case rotation.ActIssued:
 		c.issued(of, e)
+	case rotation.ActNotProved:
+		if n := a.generation(e.Slot, e.Generation).Attempts; n > mostUnproved {
+			c.breach("promise 3: %s was refused g%d of %s %d times, and doesn't replace it", a.name, e.Generation, e.Slot, n)
+		}
 	case rotation.ActSeen:
 		c.whose(a, d, e)
 	case rotation.ActRebuilt:
@@ -251,7 +259,7 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	switch why {
 	case rotation.Age:
 		early = now.Before(current.IssuedAt.Add(s.Every - s.Every/50))
-		c.keptInvalid(a, d, current.TokenID)
+		c.shaped(d)
 	case rotation.Expiring:
 		left := current.Expires.Sub(current.IssuedAt.Add(s.Every - s.Every/50))
 		early = now.Before(current.Expires.Add(-left / 2))
@@ -264,15 +272,18 @@ func (c *checker) due(a *agent, d rotation.Declared, why rotation.Reason) {
 	}
 }
 
-// keptInvalid checks that a token that never became valid doesn't live to its
-// age, where nothing kept the agent from finding out.
-func (c *checker) keptInvalid(a *agent, d rotation.Declared, id int64) {
-	m := c.calls.tokens[id]
-	if m == nil || c.w.notYet[id].Sub(m.at.at) < rotation.Day || c.waitsForPeople(d) {
+// shaped checks that targets hold the shapes that were declared some time ago:
+// a rotation would give them those anyway.
+func (c *checker) shaped(d rotation.Declared) {
+	since := later(c.redeclared[d.Policy.Slot].at, c.w.troubled)
+	if c.waitsForPeople(d) || time.Since(since) < healIn {
 		return
 	}
-	if quiet := time.Since(later(m.at.at, c.w.troubled)); quiet > rotation.Day {
-		c.breach("promise 3: %s keeps %s, which was never valid, for %s without trouble", a.name, m.label, quiet)
+	for _, t := range d.Targets {
+		value := c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path)
+		if _, err := t.Format.Extract(value); err != nil && !t.Format.Lossy() && !value.IsZero() {
+			c.breach("promise 3: %s holds a shape that wasn't declared for %s", t.Key(), healIn)
+		}
 	}
 }
 

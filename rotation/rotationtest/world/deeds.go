@@ -44,8 +44,11 @@ func (c *checker) gate(by *life, d rotation.Declared, victim rotation.Token) {
 			c.breach("promise 2: %s is revoked on a proof of %s that is %s old", victim.Label, serves.Label, time.Since(proved.at))
 		}
 	}
+	// A list of this pass tells of the use; one that was asked for just before
+	// may not.
 	used := c.calls.used[victim.ID]
-	if used.tick == 0 || !victim.LastUsed.Equal(used.at) || !by.listed.after(used) {
+	told := by.listed.after(used) || by.listed.tick != 0 && time.Since(used.at) > 10*time.Minute
+	if used.tick == 0 || !victim.LastUsed.Equal(used.at) || !told {
 		return
 	}
 	for _, g := range by.agent.record(d.Policy.Slot).Generations {

@@ -398,6 +398,7 @@ func (w *World) redeclare(f Fault, slot string, i int) {
 	w.edition++
 	for k := range w.slots {
 		d := &w.slots[k]
+		d.Edition++
 		if d.Policy.Slot != slot {
 			continue
 		}

@@ -77,6 +77,12 @@ func (i issuer) UpdateAccount(ctx context.Context, id int64, spec rotation.Accou
 	return err
 }
 
+// DeactivateAccount takes an account out of use.
+func (i issuer) DeactivateAccount(ctx context.Context, id int64) error {
+	_, err := i.call(ctx, apiDeed, "deactivate account", func() error { return i.api().DeactivateAccount(ctx, id) })
+	return err
+}
+
 // Tokens lists all tokens, or an older list, or one with doubles.
 func (i issuer) Tokens(ctx context.Context) (list []rotation.Token, err error) {
 	fault, err := i.call(ctx, apiList, "list tokens", func() error {
