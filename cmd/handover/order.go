@@ -34,8 +34,10 @@ type order struct {
 func (o order) requests(slots []string) []rotation.Request {
 	list := make([]rotation.Request, len(slots))
 	for i, slot := range slots {
-		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: fmt.Sprintf("uid %d", os.Getuid()),
-			RevokeFirst: o.revokeFirst, Deadline: time.Duration(o.deadline), TokenID: o.tokenID}
+		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: fmt.Sprintf("uid %d", os.Getuid())}
+		if o.kind == rotation.RequestEmergency {
+			list[i].RevokeFirst, list[i].Deadline, list[i].TokenID = o.revokeFirst, time.Duration(o.deadline), o.tokenID
+		}
 	}
 	return list
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/handover-agent/handover/rotation"
 )
@@ -29,15 +28,15 @@ proved and delivered to every target; the old one lives on for its grace.` + ask
 With --wait it ends when every target serves the new token, and tells on the way
 how far that is. Ctrl-C ends the waiting; a running agent goes on.
 
-With --emergency the tokens are in wrong hands: new ones are issued and delivered
+With --emergency the tokens are in wrong hands: new ones are issued, delivered
 to all targets at the same time, then every older token of the slots is revoked,
 without grace or hold. A target that takes no delivery by the deadline keeps
 nothing alive: it serves a dead token until it answers. With --revoke-first the
 tokens die before new ones are issued; with --token-id one token does, also one
 that the agent didn't issue. --emergency always waits until the tokens are dead,
 and tells what was revoked when, and which targets lack the new token and why;
-with --wait it waits for these targets too. It exits with 0 when nothing is left,
-else with 3.`,
+with --wait it waits for these targets too. It exits with 0 when nothing is
+left, else with 3.`,
 		Example: `  handover rotate pipeline_automation@service/pipeline-production
   handover rotate "Pipeline Automation" --reason "left the team" --wait
   handover rotate --all
@@ -51,7 +50,7 @@ else with 3.`,
 			if emergency {
 				o.kind = rotation.RequestEmergency
 			}
-			if err := o.check(cmd.Flags()); err != nil {
+			if err := o.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return a.ask(cmd.Context(), o)
@@ -70,10 +69,10 @@ else with 3.`,
 }
 
 // check finds what of the flags doesn't go together.
-func (o order) check(flags *pflag.FlagSet) error {
+func (o order) check(changed func(flag string) bool) error {
 	if o.kind != rotation.RequestEmergency {
 		for _, name := range []string{"deadline", "revoke-first", "token-id", "yes"} {
-			if flags.Changed(name) {
+			if changed(name) {
 				return usage("--%s needs --emergency", name)
 			}
 		}
@@ -84,7 +83,7 @@ func (o order) check(flags *pflag.FlagSet) error {
 		return usage(`--emergency needs --reason "…": why, for the history`)
 	case o.deadline <= 0:
 		return usage("--deadline %s is too short: to wait for no target is --revoke-first", &o.deadline)
-	case flags.Changed("token-id") && o.tokenID < 1:
+	case changed("token-id") && o.tokenID < 1:
 		return usage("--token-id %d is no number of a token", o.tokenID)
 	case o.tokenID > 0 && (o.all || len(o.names) != 1):
 		return usage("--token-id needs one SLOT: the one whose account the token is of")
