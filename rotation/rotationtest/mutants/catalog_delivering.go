@@ -177,6 +177,7 @@ var delivering = []mutant{
 		Where:   "docs/decisions/glances.md",
 		Edits:   []edit{{"rotation/deliver.go", `return g != nil && now == last && now != backends.Absent &&`, `return g != nil && now != backends.Absent &&`}},
 		Package: "rotation/rotationtest", Test: "TestRuleDescribedVersionMustMatch",
+		Beyond: "what is slipped under the metadata there is a live token, and a gate reads in full",
 	},
 	{
 		Name: "described-metadata-must-fit", Rule: "a description counts only with the current token's metadata",
@@ -200,6 +201,7 @@ var delivering = []mutant{
 `},
 		},
 		Package: "rotation/rotationtest", Test: "TestRuleAGateReadsInFull",
+		Beyond: "what a description bears out is true there, until the next act",
 	},
 	{
 		Name: "a-failed-description-is-read", Rule: "what a store can't describe is read",
