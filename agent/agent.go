@@ -70,6 +70,7 @@ type Agent struct {
 	// unread are the targets that can't be read, by slot and key.
 	unread map[string]map[string]rotation.TargetSeen
 	wanted []string // slots that the loop is to look at
+	urgent []string // the same, ahead of all others
 	reload bool     // the loop is to take declared anew
 	// pulses are closed by the loop's next turn.
 	pulses []chan struct{}
@@ -110,7 +111,7 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.engine = rotation.New(rotation.Options{Issuer: a.client, Journal: a.journal, Process: process,
+	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Process: process,
 		Log: a.log, OnEvent: a.event})
 	a.declared, err = open(ctx, d, a.log)
 	if err != nil {

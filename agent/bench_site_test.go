@@ -176,7 +176,7 @@ func (s *site) agent(b *testing.B, changes ...func(*Options)) *passing {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := &passing{a, &loop{a: a, queue: newQueue(), ended: make(chan result, a.opt.Concurrency)}}
+	p := &passing{a, newLoop(a)}
 	p.loop.adopt()
 	p.pass(b.Context())
 	p.wakeAll() // what was read is known from here on
@@ -252,7 +252,7 @@ func (p *passing) pass(ctx context.Context) {
 		if l.collect(ctx) {
 			continue
 		}
-		if next := l.queue.next(); l.running == 0 && (next.IsZero() || next.After(p.client.Now())) {
+		if next := l.queue.next(); l.running+l.hurried == 0 && l.urgent.next().IsZero() && (next.IsZero() || next.After(p.client.Now())) {
 			return
 		}
 		<-p.wakeup

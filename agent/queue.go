@@ -50,6 +50,16 @@ func (q *queue) put(slot string, at time.Time) {
 	}
 }
 
+// add is put for a slot that may sleep: with the zero time it does.
+func (q *queue) add(slot string, at time.Time) {
+	switch {
+	case !at.IsZero():
+		q.put(slot, at)
+	case q.bySlot[slot] == nil:
+		q.bySlot[slot] = &entry{slot: slot, index: -1}
+	}
+}
+
 // drop takes a slot out; a pass that is running ends by itself.
 func (q *queue) drop(slot string) {
 	if e := q.bySlot[slot]; e != nil {

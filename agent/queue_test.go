@@ -254,3 +254,17 @@ func TestQueueIsAsANaiveOne(t *testing.T) {
 		t.Repeat(m.actions())
 	})
 }
+
+func TestQueueAdd(t *testing.T) {
+	q := newQueue()
+	q.add("a", time.Time{})
+	q.add("b", minute(3))
+	if got := taken(q, minute(9)); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("due: %v; a sleeps", got)
+	}
+	q.put("a", minute(1))
+	q.add("a", time.Time{})
+	if got := taken(q, minute(9)); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("due: %v; a was woken", got)
+	}
+}

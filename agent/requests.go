@@ -41,7 +41,7 @@ func (a *Agent) asked(r rotation.Request, slots []string) {
 		r.Slot = slot
 		a.engine.Asked(r)
 	}
-	a.wake(slots...)
+	a.wakeFor(r.Kind, slots...)
 }
 
 // EndPauses ends the pauses of just that scope (rotation.EndPauses), and wakes the
@@ -84,9 +84,16 @@ func (a *Agent) Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned,
 }
 
 // wake asks the loop to look at slots now.
-func (a *Agent) wake(slots ...string) {
+func (a *Agent) wake(slots ...string) { a.wakeFor("", slots...) }
+
+// wakeFor is wake for a request: an urgent one goes ahead of all others.
+func (a *Agent) wakeFor(kind rotation.RequestKind, slots ...string) {
 	a.mu.Lock()
-	a.wanted = append(a.wanted, slots...)
+	if kind.Urgent() {
+		a.urgent = append(a.urgent, slots...)
+	} else {
+		a.wanted = append(a.wanted, slots...)
+	}
 	a.mu.Unlock()
 	select {
 	case a.wakeup <- struct{}{}:

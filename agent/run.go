@@ -10,9 +10,10 @@ import (
 	"github.com/handover-agent/handover/rotation/journal"
 )
 
-// result is how a pass ended.
+// result is how a pass ended. hurried: it had no place of its own.
 type result struct {
 	entry   *entry
+	hurried bool
 	outcome rotation.Outcome
 	err     error
 }
@@ -22,11 +23,18 @@ type result struct {
 type loop struct {
 	a     *Agent
 	queue *queue
-	ended chan result
+	// urgent holds the slots of an emergency, as long as it lasts. Their passes
+	// have places of their own, so that they wait for no planned work.
+	urgent *queue
+	ended  chan result
 	// only are the slots that it works at; nil is all.
-	only    []string
-	running int
-	passes  sync.WaitGroup
+	only             []string
+	running, hurried int
+	passes           sync.WaitGroup
+}
+
+func newLoop(a *Agent) *loop {
+	return &loop{a: a, queue: newQueue(), urgent: newQueue(), ended: make(chan result, 2*a.opt.Concurrency)}
 }
 
 // Work does what Run does for the named slots alone, without serving anything,
@@ -42,12 +50,13 @@ func (a *Agent) Work(ctx context.Context, slots ...string) error {
 }
 
 // drive runs passes until ctx is done, then waits for those under way: the act
-// that each is at is finished. only nil is all slots. It fails when the journal can't be used any
-// more.
+// that each is at is finished. only nil is all slots. It fails when the journal
+// can't be used any more.
 func (a *Agent) drive(ctx context.Context, only []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	l := &loop{a: a, queue: newQueue(), only: only, ended: make(chan result, a.opt.Concurrency)}
+	l := newLoop(a)
+	l.only = only
 	defer a.pace.Busy()()
 	l.adopt()
 	a.ready.Store(true)
@@ -59,7 +68,7 @@ func (a *Agent) drive(ctx context.Context, only []string) error {
 		l.take()
 		l.start(ctx)
 		if !l.collect(ctx) {
-			a.pace.Wait(ctx, l.local(l.queue.next()), a.wakeup)
+			a.pace.Wait(ctx, l.next(), a.wakeup)
 		}
 	}
 	stop() // without a journal, the passes under way have to end too
@@ -72,10 +81,12 @@ func (a *Agent) drive(ctx context.Context, only []string) error {
 // looked at now.
 func (l *loop) adopt() {
 	slots := l.a.current().slots
-	for slot := range l.queue.bySlot {
-		if _, ok := slots[slot]; !ok {
-			l.queue.drop(slot)
-			l.a.remember(slot, rotation.Outcome{})
+	for _, q := range []*queue{l.queue, l.urgent} {
+		for slot := range q.bySlot {
+			if _, ok := slots[slot]; !ok {
+				q.drop(slot)
+				l.a.remember(slot, rotation.Outcome{})
+			}
 		}
 	}
 	now := l.a.client.Now()
@@ -94,8 +105,8 @@ func (l *loop) adopt() {
 // take brings in what others asked for.
 func (l *loop) take() {
 	l.a.mu.Lock()
-	wanted, reload, pulses := l.a.wanted, l.a.reload, l.a.pulses
-	l.a.wanted, l.a.reload, l.a.pulses = nil, false, nil
+	wanted, urgent, reload, pulses := l.a.wanted, l.a.urgent, l.a.reload, l.a.pulses
+	l.a.wanted, l.a.urgent, l.a.reload, l.a.pulses = nil, nil, false, nil
 	l.a.mu.Unlock()
 	for _, felt := range pulses {
 		close(felt)
@@ -109,37 +120,59 @@ func (l *loop) take() {
 			l.queue.put(slot, now)
 		}
 	}
+	for _, slot := range urgent {
+		if l.queue.bySlot[slot] != nil {
+			l.urgent.put(slot, now)
+		}
+	}
 }
 
 // start starts the passes that are due, as many as may run.
 func (l *loop) start(ctx context.Context) {
-	for l.running < l.a.opt.Concurrency {
-		e := l.queue.take(l.a.client.Now())
-		if e == nil {
-			return
-		}
-		slot, release, ok := l.a.borrow(e.slot)
-		if !ok { // a reload took it out just now
-			l.queue.drop(e.slot)
-			continue
-		}
-		if outcome, still := l.a.engine.Still(slot); still {
-			release()
-			l.a.metrics.Pass(0, outcome.Reason)
-			l.settle(ctx, result{entry: e, outcome: outcome})
-			continue
-		}
-		l.running++
-		done := l.a.pace.Busy()
-		l.passes.Go(func() {
-			defer done()
-			defer release()
-			began := l.a.pace.Now()
-			outcome, err := l.a.engine.Pass(ctx, slot)
-			l.a.metrics.Pass(l.a.pace.Now().Sub(began), outcome.Reason)
-			l.ended <- result{entry: e, outcome: outcome, err: err}
-			l.a.wake()
-		})
+	for l.hurried < l.a.opt.Concurrency && l.begin(ctx, l.urgent, true) {
+	}
+	for l.running < l.a.opt.Concurrency && l.begin(ctx, l.queue, false) {
+	}
+}
+
+// begin takes the first slot that is due in a queue and starts its pass. It returns
+// false when none is due.
+func (l *loop) begin(ctx context.Context, q *queue, hurried bool) bool {
+	e := q.take(l.a.client.Now())
+	if e == nil {
+		return false
+	}
+	slot, release, ok := l.a.borrow(e.slot)
+	if !ok { // a reload took it out just now
+		q.drop(e.slot)
+		return true
+	}
+	if outcome, still := l.a.engine.Still(slot); still {
+		release()
+		l.a.metrics.Pass(0, outcome.Reason)
+		l.settle(ctx, result{entry: e, hurried: hurried, outcome: outcome})
+		return true
+	}
+	l.count(hurried, 1)
+	done := l.a.pace.Busy()
+	l.passes.Go(func() {
+		defer done()
+		defer release()
+		began := l.a.pace.Now()
+		outcome, err := l.a.engine.Pass(ctx, slot)
+		l.a.metrics.Pass(l.a.pace.Now().Sub(began), outcome.Reason)
+		l.ended <- result{entry: e, hurried: hurried, outcome: outcome, err: err}
+		l.a.wake()
+	})
+	return true
+}
+
+// count counts the passes under way.
+func (l *loop) count(hurried bool, n int) {
+	if hurried {
+		l.hurried += n
+	} else {
+		l.running += n
 	}
 }
 
@@ -150,7 +183,7 @@ func (l *loop) collect(ctx context.Context) bool {
 	for {
 		select {
 		case r := <-l.ended:
-			l.running--
+			l.count(r.hurried, -1)
 			l.settle(ctx, r)
 			some = true
 		default:
@@ -162,11 +195,20 @@ func (l *loop) collect(ctx context.Context) bool {
 // settle schedules the slot of an ended pass.
 func (l *loop) settle(ctx context.Context, r result) {
 	now := l.a.client.Now()
+	q := l.queue
+	if r.hurried {
+		q = l.urgent
+	}
 	switch {
 	case r.err == nil:
 		r.entry.failures = 0
 		l.a.remember(r.entry.slot, r.outcome)
-		l.queue.back(r.entry, r.outcome.NextAt, now)
+		if r.hurried && !r.outcome.Hurried() && !r.entry.again { // the emergency is over
+			q.drop(r.entry.slot)
+			l.queue.add(r.entry.slot, r.outcome.NextAt)
+			return
+		}
+		q.back(r.entry, r.outcome.NextAt, now)
 		return
 	case fatal(r.err):
 		l.a.fail(r.err)
@@ -177,13 +219,21 @@ func (l *loop) settle(ctx context.Context, r result) {
 	r.entry.failures++
 	after := min(time.Second<<min(r.entry.failures-1, 8), 5*time.Minute)
 	l.a.log.Error("pass failed", "slot", r.entry.slot, "retry_in", after, "error", r.err)
-	l.queue.back(r.entry, now.Add(after), now)
+	q.back(r.entry, now.Add(after), now)
 }
 
-// local turns the API's time into the machine's.
-func (l *loop) local(at time.Time) time.Time {
-	if at.IsZero() || l.running >= l.a.opt.Concurrency {
-		return time.Time{}
+// next is when the first slot is due for which there is a place, by the machine's
+// clock; zero when none is.
+func (l *loop) next() time.Time {
+	var at time.Time
+	if l.running < l.a.opt.Concurrency {
+		at = l.queue.next()
+	}
+	if hurry := l.urgent.next(); l.hurried < l.a.opt.Concurrency && !hurry.IsZero() && (at.IsZero() || hurry.Before(at)) {
+		at = hurry
+	}
+	if at.IsZero() {
+		return at
 	}
 	return l.a.pace.Now().Add(at.Sub(l.a.client.Now()))
 }

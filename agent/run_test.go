@@ -193,7 +193,7 @@ func TestDriveBacksOffAFailingPass(t *testing.T) {
 func TestBackOffIsBoundedAndEndsWithASuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneStore, oneSlot)
-		l := &loop{a: w.agent(), queue: newQueue()}
+		l := newLoop(w.agent())
 		l.queue.put(pipelineSlot, l.a.client.Now())
 		fail := func() time.Duration {
 			e := l.queue.take(l.queue.next())
@@ -218,7 +218,7 @@ func TestBackOffIsBoundedAndEndsWithASuccess(t *testing.T) {
 func TestCancelledElsewhereIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneStore, oneSlot)
-		l := &loop{a: w.agent(), queue: newQueue()}
+		l := newLoop(w.agent())
 		l.queue.put(pipelineSlot, l.a.client.Now())
 		l.settle(t.Context(), result{entry: l.queue.take(l.a.client.Now()), err: context.Canceled})
 		if l.queue.next().IsZero() {
@@ -279,6 +279,61 @@ func TestFatalErrors(t *testing.T) {
 			t.Errorf("%v is fatal, and may pass", kind)
 		}
 	}
+}
+
+// An emergency waits for no planned work: not for a place, and not for its turn
+// among the slots that are due.
+func TestAnEmergencyHasAPlaceOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, twoSlots)
+		a := w.agent(func(o *Options) { o.Concurrency = 1 })
+		w.drive(a)
+		later(time.Second)
+		stuck, mended := make(chan struct{}), make(chan struct{})
+		w.mu.Lock()
+		w.look = func(ctx context.Context, ref backends.Ref) error {
+			if ref.Path != "gate" {
+				return nil
+			}
+			select {
+			case <-mended:
+			case stuck <- struct{}{}:
+				<-mended
+			}
+			return nil
+		}
+		w.mu.Unlock()
+		if _, err := a.Submit(t.Context(), rotate(gateSlot)); err != nil {
+			t.Fatal(err)
+		}
+		<-stuck // the one place is taken
+		if _, err := a.Submit(t.Context(), rotate(pipelineSlot)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := w.status(a, pipelineSlot); s.Generation != 1 {
+			t.Fatal("a planned rotation found a place")
+		}
+		if _, err := a.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestEmergency, Slot: pipelineSlot, Actor: "uid 0"}}); err != nil {
+			t.Fatal(err)
+		}
+		later(time.Second)
+		if n := len(w.acts(pipelineSlot, rotation.ActRevoked)); n != 1 {
+			t.Errorf("%d tokens were revoked", n)
+		}
+		close(mended)
+		later(time.Minute)
+		if s := w.status(a, gateSlot); s.Generation != 2 || s.State != rotation.SlotCurrent {
+			t.Errorf("the planned rotation is %s at generation %d", s.State, s.Generation)
+		}
+		if l := w.status(a, pipelineSlot); l.State != rotation.SlotCurrent {
+			t.Errorf("the slot of the emergency is %s", l.State)
+		}
+		later(25 * 24 * time.Hour) // it is scheduled as ever
+		if s := w.status(a, pipelineSlot); s.Generation < 3 {
+			t.Errorf("the slot stays at generation %d", s.Generation)
+		}
+	})
 }
 
 // TestStatusTellsTheLastUse: as the last list of tokens has it.

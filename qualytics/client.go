@@ -17,8 +17,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -28,17 +26,18 @@ import (
 type Client struct {
 	base       string
 	userAgent  string
-	credential credential
+	credential *credential
 	// repeats carries the calls that may be repeated, mints the two that may
 	// not (transport.go says why they differ).
 	repeats, mints *http.Client
-	gate           *rate.Limiter
+	gate           *gate
+	urgent         bool
 	timeout        time.Duration
 	tries          uint
 	clock          *clock
 	log            *slog.Logger
 	observe        func(call string, status int, took time.Duration)
-	who            whoami
+	who            *whoami
 }
 
 var _ rotation.Issuer = (*Client)(nil)
@@ -61,15 +60,16 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base:       base,
 		userAgent:  o.UserAgent,
-		credential: credential{read: o.Credential},
+		credential: &credential{read: o.Credential},
 		repeats:    &http.Client{Transport: repeats, CheckRedirect: stayOnHost},
 		mints:      &http.Client{Transport: mints, CheckRedirect: stayOnHost},
-		gate:       rate.NewLimiter(o.limit()),
+		gate:       newGate(o.limit()),
 		timeout:    o.Timeout,
 		tries:      maxTries,
 		clock:      newClock(o.Now),
 		log:        o.Log,
 		observe:    o.Observe,
+		who:        &whoami{},
 	}, nil
 }
 

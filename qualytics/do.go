@@ -164,7 +164,7 @@ func (c *Client) renewed(ctx context.Context, call *call) *rotation.APIError {
 // attempt sends the call once and reads its answer, within the rate and the
 // time limit.
 func (c *Client) attempt(outer context.Context, call *call, bearer secret.Value) (fail *rotation.APIError) {
-	if err := c.gate.Wait(outer); err != nil {
+	if err := c.gate.wait(outer, c.urgent); err != nil {
 		err = context.Cause(outer)
 		if err == nil { // the limiter knows already that it would be too late
 			err = errors.New("too many calls wait for the agent's own rate limit")

@@ -245,6 +245,9 @@ type Outcome struct {
 // served by every target.
 func (o Outcome) Settled() bool { return o.settled }
 
+// Hurried reports whether an emergency of the slot isn't over.
+func (o Outcome) Hurried() bool { return o.Record.Emergency.open() }
+
 // lastAct is how long an act under way may go on when the pass is told to end:
 // a shutdown falls between two acts, if they end in time.
 const lastAct = 15 * time.Second

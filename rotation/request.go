@@ -54,8 +54,9 @@ func Scopes(slot string) [3]string {
 // it would be carried out as what it isn't.
 func (k RequestKind) Known() bool { return slices.Contains(kinds, k) }
 
-// urgent reports whether a pass under way makes room for it.
-func (k RequestKind) urgent() bool { return k == RequestEmergency || k == RequestRevoke }
+// Urgent reports whether it goes ahead of planned work, and a pass under way makes
+// room for it.
+func (k RequestKind) Urgent() bool { return k == RequestEmergency || k == RequestRevoke }
 
 // named reports whether it may name one token.
 func (k RequestKind) named() bool {

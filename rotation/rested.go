@@ -86,7 +86,7 @@ func (w *work) rested() *rested {
 func (e *Engine) Asked(q Request) {
 	m := e.memoryOf(q.Slot)
 	m.asked.Add(1)
-	if cut := m.interrupt.Load(); cut != nil && q.Kind.urgent() {
+	if cut := m.interrupt.Load(); cut != nil && q.Kind.Urgent() {
 		(*cut)()
 	}
 }

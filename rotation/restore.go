@@ -66,6 +66,12 @@ func (r *Record) decline(a Decline) Event {
 	return Event{Act: ActDeclined, Detail: a.Outcome}
 }
 
+// spare takes the request up.
+func (w *work) spare(ctx context.Context, a Spare) {
+	asked := w.request(a.Request)
+	w.commit(ctx, func(r *Record) Event { return asked.tell(r.spare(a)) })
+}
+
 // restore undoes a revocation.
 func (w *work) restore(ctx context.Context, a Restore) {
 	w.mu.Lock()

@@ -263,8 +263,7 @@ func (w *work) act(ctx context.Context, a Action) {
 	case CloseRequest:
 		w.close(ctx, a.Request, a.Outcome)
 	case Spare:
-		asked := w.request(a.Request)
-		w.commit(ctx, func(r *Record) Event { return asked.tell(r.apply(a, w, now)) })
+		w.spare(ctx, a)
 	case Rebuild:
 		w.rebuild(ctx, a, now)
 	case Intend:

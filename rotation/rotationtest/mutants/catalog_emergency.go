@@ -79,7 +79,7 @@ var emergencies = []mutant{
 	{
 		Name: "emergency-cuts-off", Rule: "a pass that waits for a store makes room for an emergency",
 		Where:   emergencyPage,
-		Edits:   []edit{{"rotation/rested.go", `cut != nil && q.Kind.urgent() {`, `cut != nil && false {`}},
+		Edits:   []edit{{"rotation/rested.go", `cut != nil && q.Kind.Urgent() {`, `cut != nil && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleEmergencyOvertakes",
 		Beyond: "it is a matter of a minute, and so is their bound",
 	},

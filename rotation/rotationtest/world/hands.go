@@ -253,20 +253,6 @@ func (w *World) replace(a *agent, disk Disk) error {
 	return nil
 }
 
-func (w *World) request(a *agent, slot string, kind rotation.RequestKind) {
-	if kind != rotation.RequestRotate {
-		w.check.calls.resumed = w.moment()
-	}
-	q, err := a.journal.AddRequest(context.Background(), rotation.Request{Kind: kind, Slot: slot, Actor: "operator"})
-	if err != nil {
-		w.check.breach("a request was not taken: %v", err)
-	}
-	if a.current != nil {
-		a.current.engine.Asked(q)
-	}
-	w.check.wanted[slot] = true
-}
-
 func (w *World) killed(tokens []rotation.Token) {
 	for _, t := range tokens {
 		w.check.died[t.ID] = w.moment()
