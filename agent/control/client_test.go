@@ -153,7 +153,7 @@ func TestRefusals(t *testing.T) {
 		kind    error
 		want    string
 	}{
-		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing")), 404, control.ErrNotFound, `slot "missing" is not declared`},
+		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
 		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
 			_, err := c.Request(ctx, 9)
 			return err

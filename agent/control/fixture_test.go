@@ -17,7 +17,7 @@ import (
 var began = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
 
 // agent is a Handler that keeps requests in memory. It declares every slot
-// that isn't named "missing".
+// that isn't named "missing/x".
 type agent struct {
 	mu     sync.Mutex
 	stored []rotation.Request
@@ -40,7 +40,7 @@ func (a *agent) Submit(_ context.Context, list []rotation.Request) ([]rotation.R
 	}
 	var added []rotation.Request
 	for _, r := range list {
-		if r.Slot == "missing" {
+		if r.Slot == "missing/x" {
 			return nil, fmt.Errorf("%w: slot %q is not declared", control.ErrNotFound, r.Slot)
 		}
 		r.ID, r.At = int64(len(a.stored)+len(added)+1), began

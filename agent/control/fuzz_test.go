@@ -28,7 +28,7 @@ type taker struct {
 }
 
 func (h *taker) Submit(_ context.Context, list []rotation.Request) ([]rotation.Request, error) {
-	if i := slices.IndexFunc(list, func(r rotation.Request) bool { return r.Slot == "missing" }); i >= 0 {
+	if i := slices.IndexFunc(list, func(r rotation.Request) bool { return r.Slot == "missing/x" }); i >= 0 {
 		return nil, fmt.Errorf("%w: slot %q is not declared", ErrNotFound, list[i].Slot)
 	}
 	h.given = append(h.given, list...)
@@ -62,7 +62,7 @@ func (h *taker) Status(context.Context) (report.Document, error) { return report
 func FuzzCall(f *testing.F) {
 	const good = `{"requests": [{"kind": "rotate", "slot": "a/b", "reason": "leaver"}]}`
 	for _, body := range []string{good, good + "]", good[:20], "", "null", "[]", "{}", `{"requests": null}`, `{"requests": [null]}`,
-		`{"requests": [{"kind": "rotate", "slot": "missing"}]}`, `{"requests": [{"kind": "obey", "slot": "a/b"}]}`,
+		`{"requests": [{"kind": "rotate", "slot": "missing/x"}]}`, `{"requests": [{"kind": "obey", "slot": "a/b"}]}`,
 		`{"requests": [{"kind": "resume", "slot": "a/b", "reason": "\u001b[2J"}]}`,
 		`{"requests": [{"kind": "emergency", "slot": "a/b", "reason": "leaked", "revoke_first": true, "deadline": 1, "token_id": 9}]}`,
 		`{"requests": [{"kind": "emergency", "slot": "a/b"}]}`, `{"requests": [{"kind": "rotate", "slot": "a/b", "token_id": 9}]}`,
