@@ -37,7 +37,7 @@ var issuing = []mutant{
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/issue.go", `if t := n.listedUnder(intent.Label); t != nil {`, `if t := n.listedUnder(intent.Label); t != nil && false {`}},
 		Package: "rotation", Test: "TestNextIssues",
-		Beyond: "their API refuses a name that is taken, as it is documented: the list is the second lock on that door",
+		InWorlds: true,
 	},
 	{
 		Name: "duplicate-is-burnt", Rule: "a label that the API calls taken is given up",
