@@ -291,7 +291,7 @@ func TestAnEmergencyHasAPlaceOfItsOwn(t *testing.T) {
 		later(time.Second)
 		stuck, mended := make(chan struct{}), make(chan struct{})
 		w.mu.Lock()
-		w.look = func(ctx context.Context, ref backends.Ref) error {
+		w.look = func(_ context.Context, ref backends.Ref) error {
 			if ref.Path != "gate" {
 				return nil
 			}

@@ -187,23 +187,29 @@ func TestRefusals(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			err := test.call(t.Context(), control.Dial(serve(t, test.handler).path))
-			var refused *control.Error
-			if !errors.As(err, &refused) {
-				t.Fatalf("error = %v, want *control.Error", err)
-			}
-			if refused.Status != test.status || !strings.Contains(refused.Message, test.want) {
-				t.Errorf("error = %v, want %d with %q", err, test.status, test.want)
-			}
-			if test.kind != nil && !errors.Is(err, test.kind) {
-				t.Errorf("error %v is not %v", err, test.kind)
-			}
-			if errors.Is(err, control.ErrNoAgent) {
-				t.Error("a refusal looks like no agent")
-			}
+			wantRefusal(t, err, test.status, test.kind, test.want)
 			if len(test.handler.requests()) != 0 {
 				t.Error("a refused submission stored something")
 			}
 		})
+	}
+}
+
+// wantRefusal wants the agent's own answer.
+func wantRefusal(t *testing.T, err error, status int, kind error, want string) {
+	t.Helper()
+	var refused *control.Error
+	if !errors.As(err, &refused) {
+		t.Fatalf("error = %v, want *control.Error", err)
+	}
+	if refused.Status != status || !strings.Contains(refused.Message, want) {
+		t.Errorf("error = %v, want %d with %q", err, status, want)
+	}
+	if kind != nil && !errors.Is(err, kind) {
+		t.Errorf("error %v is not %v", err, kind)
+	}
+	if errors.Is(err, control.ErrNoAgent) {
+		t.Error("a refusal looks like no agent")
 	}
 }
 

@@ -257,7 +257,8 @@ func (w *emergencyWatch) answer() error {
 		slip = slip || e.Outcome == rotation.NoSuchToken
 		left = left || !e.Over || e.TakenUpAt == nil || e.Left() > 0 || len(e.Alive) > 0
 	}
-	if err := w.app.print(all, all.write); err != nil {
+	a := w.app
+	if err := a.print(all, all.write); err != nil {
 		return err
 	}
 	switch {

@@ -227,6 +227,9 @@ func (c *checker) lost(a *agent, d rotation.Declared, e rotation.Event) {
 // valueLost checks that no target holds the token, and that the process that
 // got it had the time to deliver it.
 func (c *checker) valueLost(a *agent, d rotation.Declared, g rotation.Generation, m *made, says func(string)) {
+	if c.redeclared[d.Policy.Slot].after(a.current.loaded) {
+		return // it knows other targets than those that are declared now
+	}
 	for _, t := range d.Targets {
 		if t.Format.Lossy() || c.byHand[t.Key()].after(a.current.looked[t.Key()]) {
 			continue
