@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/handover-agent/handover/rotation"
 )
@@ -11,8 +12,26 @@ import (
 func (a *Agent) event(e rotation.Event) {
 	a.metrics.Event(e)
 	a.logEvent(e)
+	if e.Act == rotation.ActEmergencyOver {
+		a.measure(e.Slot)
+	}
 	if a.opt.OnEvent != nil {
 		a.opt.OnEvent(e)
+	}
+}
+
+// measure tells the metrics how long an emergency took that is over.
+func (a *Agent) measure(slot string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	record, err := a.journal.Slot(ctx, slot)
+	if err != nil {
+		a.log.Warn("emergency not measured", "slot", slot, "error", err)
+		return
+	}
+	e, _ := rotation.DescribeEmergency(record, rotation.Policy{}, a.client.Now())
+	if e.RevokedAfter != nil {
+		a.metrics.Emergency(time.Duration(*e.RevokedAfter * float64(time.Second)))
 	}
 }
 

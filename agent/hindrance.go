@@ -36,3 +36,15 @@ func explain(s *rotation.Status, hindrance rotation.Reason, unread map[string]ro
 		s.Reason = hindrance
 	}
 }
+
+// explainTargets gives the targets of an emergency that can't be read the reason
+// of that, and when they are tried again.
+func explainTargets(targets []rotation.EmergencyTarget, unread map[string]rotation.TargetSeen) {
+	for i := range targets {
+		t := &targets[i]
+		if seen, failed := unread[t.Backend+"/"+t.Path]; failed && !t.Delivered {
+			again := seen.RetryAt.UTC()
+			t.Reason, t.RetryAt = seen.Failed, &again
+		}
+	}
+}

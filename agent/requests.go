@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -56,6 +57,25 @@ func (a *Agent) EndPauses(ctx context.Context, scope, actor string) ([]rotation.
 // Request returns a stored request, or rotation.ErrNoRecord.
 func (a *Agent) Request(ctx context.Context, id int64) (rotation.Request, error) {
 	return a.journal.Request(ctx, id)
+}
+
+// Emergencies tells how the last emergency of each of the slots stands, as far
+// as they are declared.
+func (a *Agent) Emergencies(ctx context.Context, slots []string) (report.Emergencies, error) {
+	declared := a.current()
+	var policies []rotation.Policy
+	for _, name := range slots {
+		if slot, ok := declared.slot(name); ok {
+			policies = append(policies, slot.Policy)
+		}
+	}
+	found, err := report.BuildEmergencies(ctx, a.journal, policies, a.client.Now())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range found.Emergencies {
+		explainTargets(e.Targets, a.unread[e.Slot])
+	}
+	return found, err
 }
 
 // Prune does one step of a pruning of the history.

@@ -25,8 +25,10 @@ type loop struct {
 	queue *queue
 	// urgent holds the slots of an emergency, as long as it lasts. Their passes
 	// have places of their own, so that they wait for no planned work.
-	urgent           *queue
-	ended            chan result
+	urgent *queue
+	ended  chan result
+	// only are the slots that it works at; nil is all.
+	only             []string
 	running, hurried int
 	passes           sync.WaitGroup
 }
@@ -35,13 +37,26 @@ func newLoop(a *Agent) *loop {
 	return &loop{a: a, queue: newQueue(), urgent: newQueue(), ended: make(chan result, 2*a.opt.Concurrency)}
 }
 
+// Work does what Run does for the named slots alone, without serving anything,
+// until ctx is done.
+func (a *Agent) Work(ctx context.Context, slots ...string) error {
+	d := a.current()
+	for _, slot := range slots {
+		if err := d.declares(slot); err != nil {
+			return err
+		}
+	}
+	return a.drive(ctx, slots)
+}
+
 // drive runs passes until ctx is done, then waits for those under way: the act
-// that each is at is finished. It fails when the journal can't be used any
-// more.
-func (a *Agent) drive(ctx context.Context) error {
+// that each is at is finished. only nil is all slots. It fails when the journal
+// can't be used any more.
+func (a *Agent) drive(ctx context.Context, only []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	l := newLoop(a)
+	l.only = only
 	defer a.pace.Busy()()
 	l.adopt()
 	a.ready.Store(true)
@@ -75,8 +90,15 @@ func (l *loop) adopt() {
 		}
 	}
 	now := l.a.client.Now()
-	for slot := range slots {
-		l.queue.put(slot, now)
+	if l.only == nil {
+		for slot := range slots {
+			l.queue.put(slot, now)
+		}
+	}
+	for _, slot := range l.only {
+		if _, ok := slots[slot]; ok {
+			l.queue.put(slot, now)
+		}
 	}
 }
 

@@ -234,7 +234,7 @@ func TestDriveEndsWithItsJournal(t *testing.T) {
 		w := newWorld(t, oneStore, twoSlots)
 		a := w.agent()
 		ended := make(chan error, 1)
-		go func() { ended <- a.drive(t.Context()) }()
+		go func() { ended <- a.drive(t.Context(), nil) }()
 		later(time.Second)
 		hangs := make(chan struct{})
 		once := sync.OnceFunc(func() { close(hangs) })
@@ -291,7 +291,7 @@ func TestAnEmergencyHasAPlaceOfItsOwn(t *testing.T) {
 		later(time.Second)
 		stuck, mended := make(chan struct{}), make(chan struct{})
 		w.mu.Lock()
-		w.look = func(ctx context.Context, ref backends.Ref) error {
+		w.look = func(_ context.Context, ref backends.Ref) error {
 			if ref.Path != "gate" {
 				return nil
 			}

@@ -322,7 +322,7 @@ type running struct {
 func (w *world) drive(a *Agent) running {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- a.drive(ctx) }()
+	go func() { ended <- a.drive(ctx, nil) }()
 	stop := sync.OnceValue(func() error {
 		cancel()
 		return <-ended

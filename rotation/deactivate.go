@@ -91,4 +91,4 @@ func (e *Engine) staysOn(ctx context.Context, rec *AccountRecord, cause error) e
 		Detail: fmt.Sprintf("not deactivated: %v", cause)})
 }
 
-var errStaysOn = errors.New("Qualytics answers that it did, and lists the account as active")
+var errStaysOn = errors.New("the answer was that it did, and the list calls the account active")

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// NoSuchToken is the outcome of an emergency that names a token which isn't one
+// of the slot's account: a slip, most often.
+const NoSuchToken = "the slot's account has no such token; nothing was revoked"
+
 // EmergencyReport is what an operator has to know of an emergency: what is dead
 // since when, who has the new token, who hasn't and why. It holds no secret.
 type EmergencyReport struct {
@@ -24,6 +28,8 @@ type EmergencyReport struct {
 	// RevokeFirst and TokenID are as they were asked for.
 	RevokeFirst bool  `json:"revoke_first,omitempty"`
 	TokenID     int64 `json:"named_token_id,omitempty"`
+	// Blocked: the slot waits for a person before it gets a new token.
+	Blocked Reason `json:"blocked,omitempty"`
 	// Generation and NewTokenID are what was issued in the place of what
 	// leaked; 0 is nothing, or nothing yet.
 	Generation uint64 `json:"generation"`
@@ -86,8 +92,8 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 	}
 	r := EmergencyReport{Slot: rec.Slot, Requests: e.Requests, Over: !e.open(), Outcome: e.Outcome,
 		AskedAt: moment(e.Asked), TakenUpAt: moment(e.At), Deadline: moment(e.Deadline), OverAt: moment(e.DoneAt),
-		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, Generation: e.Generation,
-		Revoked: slices.Clone(e.Revoked), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
+		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, Blocked: rec.Blocked, Generation: e.Generation,
+		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
 		r.NewTokenID = g.TokenID
 	}

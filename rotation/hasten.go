@@ -139,7 +139,7 @@ func (n *pass) revokeForeign() {
 	t := n.tokenByID(e.TokenID)
 	switch {
 	case t == nil:
-		n.note(Finish{Outcome: "the slot's account has no such token; nothing was revoked"})
+		n.note(Finish{Outcome: NoSuchToken})
 	case !t.Active:
 		n.note(Finish{Outcome: "the token was revoked before"})
 	case n.now.Before(e.RetryAt):

@@ -108,7 +108,7 @@ func (w *work) glance(a Glance) {
 	case err == nil && w.rec.unmoved(meta, version, w.mem.versions[a.Target]):
 		w.mem.checked[a.Target] = now
 		return
-	case kind == backends.ErrUnavailable, kind == backends.ErrThrottled:
+	case errors.Is(kind, backends.ErrUnavailable), errors.Is(kind, backends.ErrThrottled):
 		w.notRead(a.Target, err, now)
 	case err != nil:
 		w.e.log.Debug("target not described", "slot", w.pol.Slot, "target", a.Target, "error", err)

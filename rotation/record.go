@@ -226,9 +226,9 @@ type AccountRecord struct {
 }
 
 // holds returns the generation that a reading at that target is known to hold,
-// by the token in it, by what was sent there, or by metadata that fits the token;
-// nil when that isn't known. Of a format that doesn't give its token back the
-// metadata alone is no proof: a value may have slipped under it.
+// by the token in it or by what was sent there; nil when it is none of ours.
+// Metadata alone doesn't tell: somebody may have slipped a value of theirs under
+// it, and what is asked here is whether it may be destroyed.
 func (r *Record) holds(key string, seen backends.Reading) *Generation {
 	if !seen.Present {
 		return nil
@@ -240,9 +240,6 @@ func (r *Record) holds(key string, seen backends.Reading) *Generation {
 		if p.Fingerprint == seen.Payload {
 			return r.generation(p.Generation)
 		}
-	}
-	if g := r.generation(seen.Meta.Generation); g != nil && !seen.Token.IsZero() && seen.Meta.Slot == r.Slot && g.TokenID == seen.Meta.TokenID {
-		return g
 	}
 	return nil
 }

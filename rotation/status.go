@@ -45,6 +45,8 @@ type Status struct {
 	Detail string `json:"detail,omitempty"`
 	// Paused are the pauses in force, the first one first; see Heed.
 	Paused []PauseStatus `json:"paused,omitempty"`
+	// Emergency is set while one is open (agent/report fills it in).
+	Emergency *EmergencyReport `json:"emergency,omitempty"`
 }
 
 // TargetStatus is one target of a Status.

@@ -212,7 +212,7 @@ func (w *world) act(a Action) {
 	case Restore:
 		w.restore(a.Generation)
 	case Deactivate, Decline:
-		id := int64(0)
+		var id int64
 		if d, ok := a.(Decline); ok {
 			id = d.Request
 		} else {

@@ -88,8 +88,8 @@ func declaredBackends(keys map[string]backendKeys) []Backend {
 
 func (c *checker) agent(keys agentKeys) Agent {
 	c.listen("agent.listen", keys.Listen)
-	c.atLeast("agent.drift_check", keys.DriftCheck, time.Second)
-	c.atLeast("agent.sweep", keys.Sweep, time.Second)
+	c.atLeastASecond("agent.drift_check", keys.DriftCheck)
+	c.atLeastASecond("agent.sweep", keys.Sweep)
 	return Agent(keys)
 }
 
@@ -104,8 +104,9 @@ func (c *checker) listen(path, address string) {
 	}
 }
 
-// atLeast checks one of the agent's own durations.
-func (c *checker) atLeast(path string, d, least time.Duration) {
+// atLeastASecond checks one of the agent's own durations.
+func (c *checker) atLeastASecond(path string, d time.Duration) {
+	const least = time.Second
 	if d < least && !c.bad[path] && !c.bad[path[:strings.Index(path, ".")]] {
 		c.wrong(path, "%s is %s; the least is %s", lastKey(path), FormatDuration(d), FormatDuration(least))
 	}
@@ -125,7 +126,7 @@ func (c *checker) qualytics(keys qualyticsKeys) Qualytics {
 	if !c.bad["qualytics.rate"] && (q.Rate < 0.1 || q.Rate > 1000) {
 		c.wrong("qualytics.rate", "\"rate\" must be 0.1 to 1000 calls per second")
 	}
-	c.atLeast("qualytics.timeout", q.Timeout, time.Second)
+	c.atLeastASecond("qualytics.timeout", q.Timeout)
 	return q
 }
 

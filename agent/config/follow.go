@@ -20,7 +20,7 @@ func (c *checker) following(file *followFileKeys) *Following {
 	f := &Following{Listen: keys.Listen, Every: keys.Every, Backends: declaredBackends(file.Backends)}
 	if !c.bad["follow"] {
 		c.listen("follow.listen", keys.Listen)
-		c.atLeast("follow.every", keys.Every, time.Second)
+		c.atLeastASecond("follow.every", keys.Every)
 	}
 	url := c.instance("follow.url", keys.URL)
 	if c.instanceURL = url; url == "" {
@@ -106,7 +106,7 @@ func (c *checker) hooks(path string, keys []hookKeys) []Hook {
 		case len(k.Exec) == 0 || !filepath.IsAbs(k.Exec[0]):
 			c.wrong(at+".exec", "\"exec\" must begin with the program's absolute path, such as [/bin/systemctl, reload, loader.service]; no shell looks for it")
 		}
-		c.atLeast(at+".timeout", k.Timeout, time.Second)
+		c.atLeastASecond(at+".timeout", k.Timeout)
 		hooks = append(hooks, Hook(k))
 	}
 	return hooks

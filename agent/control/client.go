@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"syscall"
 	"time"
@@ -51,11 +53,11 @@ func Dial(path string) *Client {
 }
 
 // Submit hands requests to the agent and returns them with their ids, in the
-// same order. Of each, Kind, Slot and Reason count; the agent sets the actor.
+// same order. The agent sets the actor of each, and when it was asked for.
 func (c *Client) Submit(ctx context.Context, list []rotation.Request) ([]rotation.Request, error) {
 	body := orders{Requests: make([]order, 0, len(list))}
 	for _, r := range list {
-		body.Requests = append(body.Requests, order{Kind: r.Kind, Slot: r.Slot, Reason: r.Reason})
+		body.Requests = append(body.Requests, orderOf(r))
 	}
 	var stored requests
 	if err := c.call(ctx, http.MethodPost, "/v1/requests", body, &stored); err != nil {
@@ -73,6 +75,39 @@ func (c *Client) Request(ctx context.Context, id int64) (rotation.Request, error
 	var found rotation.Request
 	err := c.call(ctx, http.MethodGet, "/v1/requests/"+strconv.FormatInt(id, 10), nil, &found)
 	return found, err
+}
+
+// Emergencies tells how the last emergency of each slot stands. Slots that never
+// had one, and those that aren't declared, have no entry. Many slots take
+// several calls.
+func (c *Client) Emergencies(ctx context.Context, slots []string) (report.Emergencies, error) {
+	all := report.Emergencies{Emergencies: []rotation.EmergencyReport{}}
+	for query := range queries(slots) {
+		var some report.Emergencies
+		if err := c.call(ctx, http.MethodGet, "/v1/emergencies?"+query, nil, &some); err != nil {
+			return report.Emergencies{}, err
+		}
+		all.Now = some.Now
+		all.Emergencies = append(all.Emergencies, some.Emergencies...)
+	}
+	return all, nil
+}
+
+// queries are the slots as queries that a header has room for.
+func queries(slots []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		query := ""
+		for i, slot := range slots {
+			query += "&slot=" + url.QueryEscape(slot)
+			if last := i == len(slots)-1; len(query) < maxQuery && !last {
+				continue
+			}
+			if !yield(query[1:]) {
+				return
+			}
+			query = ""
+		}
+	}
 }
 
 // Prune lets the agent do one step of a pruning. Before, From and Deleted count;

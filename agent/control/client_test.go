@@ -59,6 +59,45 @@ func TestActorIsThePeer(t *testing.T) {
 	}
 }
 
+func TestSubmitAnEmergency(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	asked := rotation.Request{Kind: rotation.RequestEmergency, Slot: "a@service/x", Reason: "leaked",
+		RevokeFirst: true, Deadline: 90 * time.Second, TokenID: 4711}
+	if _, err := client.Submit(t.Context(), []rotation.Request{asked}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(asked, handler.requests()[0], cmpopts.IgnoreFields(rotation.Request{}, "ID", "At", "Actor")); diff != "" {
+		t.Errorf("what the agent was given (-want +got):\n%s", diff)
+	}
+}
+
+// TestEmergenciesOfMany: their slots fit no header, and so take several calls.
+func TestEmergenciesOfMany(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	slots := []string{"calm", "an account&slot=b/t+1%"}
+	for i := range 300 {
+		slots = append(slots, strings.Repeat("ü", 100)+strconv.Itoa(i))
+	}
+	slots = append(slots, strings.Repeat("ü", 512)) // the longest name, and each byte is three
+	found, err := client.Emergencies(t.Context(), slots)
+	if err != nil || !found.Now.Equal(began) || len(found.Emergencies) != len(slots)-1 {
+		t.Fatalf("%d emergencies at %s, %v; want %d", len(found.Emergencies), found.Now, err, len(slots)-1)
+	}
+	for i, e := range found.Emergencies {
+		if e.Slot != slots[i+1] || !e.Carries(7) || !e.Over {
+			t.Errorf("%d: %+v, want that of %s", i, e, slots[i+1])
+		}
+	}
+	if len(handler.looked) < 2 {
+		t.Errorf("%d slots in %v calls", len(slots), handler.looked)
+	}
+	if found, err := client.Emergencies(t.Context(), nil); err != nil || len(found.Emergencies) != 0 {
+		t.Errorf("of no slot: %+v, %v", found, err)
+	}
+}
+
 // TestPruneStepByStep: each step begins where the one before ended, and the
 // kernel says who asks.
 func TestPruneStepByStep(t *testing.T) {
@@ -114,7 +153,7 @@ func TestRefusals(t *testing.T) {
 		kind    error
 		want    string
 	}{
-		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing")), 404, control.ErrNotFound, `slot "missing" is not declared`},
+		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
 		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
 			_, err := c.Request(ctx, 9)
 			return err
@@ -123,13 +162,21 @@ func TestRefusals(t *testing.T) {
 			_, err := c.Request(ctx, -1)
 			return err
 		}, 400, control.ErrInvalid, "a number from 1"},
-		"none":            {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
-		"too many":        {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
-		"no slot":         {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
-		"unknown kind":    {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
-		"long slot":       {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
-		"long reason":     {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
-		"reason in ANSI":  {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
+		"none":           {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
+		"too many":       {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
+		"no slot":        {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
+		"unknown kind":   {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
+		"long slot":      {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
+		"long reason":    {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
+		"reason in ANSI": {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
+		"no reason":      {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, "an emergency needs a reason"},
+		"negative token": {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
+		"planned, and in a hurry": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRotate, Slot: "a/b", Deadline: time.Second}), 400,
+			control.ErrInvalid, "a request to rotate has no order"},
+		"emergencies broken": {broken, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Emergencies(ctx, []string{"a/b"})
+			return err
+		}, 500, nil, errDisk.Error()},
 		"journal broken":  {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
 		"agent is ending": {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
 		"status broken": {broken, func(ctx context.Context, c *control.Client) error {
@@ -140,23 +187,29 @@ func TestRefusals(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			err := test.call(t.Context(), control.Dial(serve(t, test.handler).path))
-			var refused *control.Error
-			if !errors.As(err, &refused) {
-				t.Fatalf("error = %v, want *control.Error", err)
-			}
-			if refused.Status != test.status || !strings.Contains(refused.Message, test.want) {
-				t.Errorf("error = %v, want %d with %q", err, test.status, test.want)
-			}
-			if test.kind != nil && !errors.Is(err, test.kind) {
-				t.Errorf("error %v is not %v", err, test.kind)
-			}
-			if errors.Is(err, control.ErrNoAgent) {
-				t.Error("a refusal looks like no agent")
-			}
+			wantRefusal(t, err, test.status, test.kind, test.want)
 			if len(test.handler.requests()) != 0 {
 				t.Error("a refused submission stored something")
 			}
 		})
+	}
+}
+
+// wantRefusal wants the agent's own answer.
+func wantRefusal(t *testing.T, err error, status int, kind error, want string) {
+	t.Helper()
+	var refused *control.Error
+	if !errors.As(err, &refused) {
+		t.Fatalf("error = %v, want *control.Error", err)
+	}
+	if refused.Status != status || !strings.Contains(refused.Message, want) {
+		t.Errorf("error = %v, want %d with %q", err, status, want)
+	}
+	if kind != nil && !errors.Is(err, kind) {
+		t.Errorf("error %v is not %v", err, kind)
+	}
+	if errors.Is(err, control.ErrNoAgent) {
+		t.Error("a refusal looks like no agent")
 	}
 }
 

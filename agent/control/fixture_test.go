@@ -17,13 +17,15 @@ import (
 var began = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
 
 // agent is a Handler that keeps requests in memory. It declares every slot
-// that isn't named "missing".
+// that isn't named "missing/x".
 type agent struct {
 	mu     sync.Mutex
 	stored []rotation.Request
 	fails  error
 	// asked is told of every look at a request, when it isn't nil.
 	asked chan int64
+	// looked are how many slots each call for emergencies named.
+	looked []int
 	// pruned are the steps that were asked for.
 	pruned []rotation.Pruning
 	// entered and leave hold Status up, when they aren't nil.
@@ -38,7 +40,7 @@ func (a *agent) Submit(_ context.Context, list []rotation.Request) ([]rotation.R
 	}
 	var added []rotation.Request
 	for _, r := range list {
-		if r.Slot == "missing" {
+		if r.Slot == "missing/x" {
 			return nil, fmt.Errorf("%w: slot %q is not declared", control.ErrNotFound, r.Slot)
 		}
 		r.ID, r.At = int64(len(a.stored)+len(added)+1), began
@@ -70,6 +72,21 @@ func (a *agent) requests() []rotation.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]rotation.Request(nil), a.stored...)
+}
+
+// Emergencies tells of each slot that it was asked for; those named "calm"
+// never had one.
+func (a *agent) Emergencies(_ context.Context, slots []string) (report.Emergencies, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looked = append(a.looked, len(slots))
+	all := report.Emergencies{Now: began}
+	for _, slot := range slots {
+		if slot != "calm" {
+			all.Emergencies = append(all.Emergencies, rotation.EmergencyReport{Slot: slot, Requests: []int64{7}, Over: true})
+		}
+	}
+	return all, a.fails
 }
 
 // Prune does two steps of three events each.

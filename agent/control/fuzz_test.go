@@ -28,7 +28,7 @@ type taker struct {
 }
 
 func (h *taker) Submit(_ context.Context, list []rotation.Request) ([]rotation.Request, error) {
-	if i := slices.IndexFunc(list, func(r rotation.Request) bool { return r.Slot == "missing" }); i >= 0 {
+	if i := slices.IndexFunc(list, func(r rotation.Request) bool { return r.Slot == "missing/x" }); i >= 0 {
 		return nil, fmt.Errorf("%w: slot %q is not declared", ErrNotFound, list[i].Slot)
 	}
 	h.given = append(h.given, list...)
@@ -43,6 +43,13 @@ func (h *taker) Request(_ context.Context, id int64) (rotation.Request, error) {
 	return rotation.Request{ID: id}, nil
 }
 
+func (h *taker) Emergencies(_ context.Context, slots []string) (report.Emergencies, error) {
+	if len(slots) == 0 {
+		return report.Emergencies{}, errors.New("of no slot")
+	}
+	return report.Emergencies{}, nil
+}
+
 func (h *taker) Prune(context.Context, rotation.Pruning) (rotation.Pruned, error) {
 	return rotation.Pruned{Done: true}, nil
 }
@@ -55,12 +62,14 @@ func (h *taker) Status(context.Context) (report.Document, error) { return report
 func FuzzCall(f *testing.F) {
 	const good = `{"requests": [{"kind": "rotate", "slot": "a/b", "reason": "leaver"}]}`
 	for _, body := range []string{good, good + "]", good[:20], "", "null", "[]", "{}", `{"requests": null}`, `{"requests": [null]}`,
-		`{"requests": [{"kind": "rotate", "slot": "missing"}]}`, `{"requests": [{"kind": "obey", "slot": "a/b"}]}`,
+		`{"requests": [{"kind": "rotate", "slot": "missing/x"}]}`, `{"requests": [{"kind": "obey", "slot": "a/b"}]}`,
 		`{"requests": [{"kind": "resume", "slot": "a/b", "reason": "\u001b[2J"}]}`,
+		`{"requests": [{"kind": "emergency", "slot": "a/b", "reason": "leaked", "revoke_first": true, "deadline": 1, "token_id": 9}]}`,
+		`{"requests": [{"kind": "emergency", "slot": "a/b"}]}`, `{"requests": [{"kind": "rotate", "slot": "a/b", "token_id": 9}]}`,
 		`{"requests": [{"KIND": "adopt", "slot": "a/b", "actor": "root"}]}`, "\xff", strings.Repeat("[", 20_000)} {
 		f.Add("POST", "/v1/requests", []byte(body))
 	}
-	for _, target := range []string{"/v1/status", "/v1/requests/1", "/v1/requests/-1", "/v1/requests/9", "/v1/requests/%31", "/v1/requests/",
+	for _, target := range []string{"/v1/status", "/v1/requests/1", "/v1/requests/-1", "/v1/requests/9", "/v1/emergencies", "/v1/emergencies?slot=a/b&slot=%zz", "/v1/requests/%31", "/v1/requests/",
 		"//v1/status", "/v1/../v1/status", "/v1/status?a=b", "*", "http://agent/v1/status", "/%00", "/v1/requests/1%2f2"} {
 		f.Add("GET", target, []byte{})
 	}
@@ -83,8 +92,7 @@ func FuzzCall(f *testing.F) {
 		s.routes().ServeHTTP(answer, r)
 		checkAnswer(t, answer, len(handler.given) > 0)
 		for _, given := range handler.given {
-			one := order{Kind: given.Kind, Slot: given.Slot, Reason: given.Reason}
-			if err := one.check(); err != nil || given.Actor != me.name() || given.ID != 0 || !given.At.IsZero() {
+			if err := orderOf(given).check(); err != nil || given.Actor != me.name() || given.ID != 0 || !given.At.IsZero() {
 				t.Errorf("the agent was given %+v: %v", given, err)
 			}
 		}
@@ -121,10 +129,10 @@ func checkLog(t *testing.T, log io.Reader, me peer) {
 	words := map[string][]any{
 		"level":  {"INFO", "WARN"},
 		"msg":    {"requests taken", "history pruned", "control call refused"},
-		"call":   {"POST /v1/requests", "GET /v1/requests/{id}", "POST /v1/history/prune", "GET /v1/status", "unknown"},
+		"call":   {"POST /v1/requests", "GET /v1/requests/{id}", "GET /v1/emergencies", "POST /v1/history/prune", "GET /v1/status", "unknown"},
 		"error":  {ErrInvalid.Error(), ErrNotFound.Error()},
 		"status": {400., 404.},
-		"kind":   {string(rotation.RequestRotate), string(rotation.RequestResume), string(rotation.RequestAdopt)},
+		"kind":   {string(rotation.RequestRotate), string(rotation.RequestResume), string(rotation.RequestAdopt), string(rotation.RequestEmergency)},
 		"actor":  {me.name()},
 	}
 	for lines := json.NewDecoder(log); ; {

@@ -4,6 +4,7 @@
 //
 //	POST /v1/requests        store requests, answer them with their ids
 //	GET  /v1/requests/{id}   one request, with its outcome once it is closed
+//	GET  /v1/emergencies     the report.Emergencies of the slots in ?slot=…&slot=…
 //	POST /v1/history/prune   do one step of a pruning, answer where it ended
 //	GET  /v1/status          the report.Document
 //
@@ -32,6 +33,9 @@ type Handler interface {
 	// Request returns one request, or an error that unwraps to ErrNotFound
 	// or rotation.ErrNoRecord.
 	Request(ctx context.Context, id int64) (rotation.Request, error)
+	// Emergencies tells how the last emergency of each slot stands; one that
+	// isn't declared, or never had one, has no entry.
+	Emergencies(ctx context.Context, slots []string) (report.Emergencies, error)
 	// Prune does one step of a pruning. DryRun isn't set.
 	Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned, error)
 	// Status tells how the agent stands.
@@ -101,12 +105,27 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// order is one request as the caller writes it. There is no place for an
-// actor.
+// order is one request as the caller writes it, with the keys of a
+// rotation.Request. There is no place for an actor.
 type order struct {
 	Kind   rotation.RequestKind `json:"kind"`
 	Slot   string               `json:"slot"`
 	Reason string               `json:"reason,omitempty"`
+	// These are of an emergency alone. Deadline is in nanoseconds.
+	RevokeFirst bool          `json:"revoke_first,omitempty"`
+	Deadline    time.Duration `json:"deadline,omitempty"`
+	TokenID     int64         `json:"token_id,omitempty"`
+}
+
+// orderOf is a request without what the agent says.
+func orderOf(r rotation.Request) order {
+	return order{Kind: r.Kind, Slot: r.Slot, Reason: r.Reason, RevokeFirst: r.RevokeFirst, Deadline: r.Deadline, TokenID: r.TokenID}
+}
+
+// by is the request that an actor asks for with it.
+func (o order) by(who string) rotation.Request {
+	return rotation.Request{Kind: o.Kind, Slot: o.Slot, Reason: o.Reason, Actor: who,
+		RevokeFirst: o.RevokeFirst, Deadline: o.Deadline, TokenID: o.TokenID}
 }
 
 // orders and requests are the bodies of POST /v1/requests and of its answer.
@@ -139,6 +158,9 @@ const (
 	// maxAnswer bounds an answer that a Client reads, in bytes.
 	maxAnswer = 128 << 20
 	// maxSlot and maxReason bound a slot's name and a reason, in bytes.
-	maxSlot   = 1024
+	maxSlot = 1024
+	// maxQuery bounds how much of a query a Client fills, in bytes: a header
+	// has room for it and for one more slot's name.
+	maxQuery  = 8 << 10
 	maxReason = 1024
 )

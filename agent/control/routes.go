@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/requests", s.submit)
 	mux.HandleFunc("GET /v1/requests/{id}", s.request)
+	mux.HandleFunc("GET /v1/emergencies", s.emergencies)
 	mux.HandleFunc("POST /v1/history/prune", s.prune)
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc(elsewhere, s.nowhere)
@@ -77,6 +79,20 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, http.StatusOK, found)
 }
 
+func (s *Server) emergencies(w http.ResponseWriter, r *http.Request) {
+	slots := r.URL.Query()["slot"]
+	if len(slots) == 0 {
+		s.refuse(w, r, fmt.Errorf("%w: it names no slot: ?slot=ACCOUNT/TOKEN", ErrInvalid))
+		return
+	}
+	found, err := s.handler.Emergencies(r.Context(), slots)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, found)
+}
+
 func (s *Server) prune(w http.ResponseWriter, r *http.Request) {
 	var body pruning
 	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
@@ -118,14 +134,14 @@ func (o orders) check(who string) ([]rotation.Request, error) {
 		if err := one.check(); err != nil {
 			return nil, fmt.Errorf("request %d: %w", i+1, err)
 		}
-		list = append(list, rotation.Request{Kind: one.Kind, Slot: one.Slot, Reason: one.Reason, Actor: who})
+		list = append(list, one.by(who))
 	}
 	return list, nil
 }
 
 func (o order) check() error {
 	switch o.Kind {
-	case rotation.RequestRotate, rotation.RequestResume, rotation.RequestAdopt:
+	case rotation.RequestRotate, rotation.RequestResume, rotation.RequestAdopt, rotation.RequestEmergency:
 	default:
 		return fmt.Errorf("kind %q is not known; is the command of another version than the agent?", o.Kind)
 	}
@@ -138,8 +154,10 @@ func (o order) check() error {
 		return fmt.Errorf("the reason has %d bytes, at most %d are possible", len(o.Reason), maxReason)
 	case !printable(o.Reason):
 		return errors.New("the reason holds what can't be printed: write one line of text")
+	case o.Kind == rotation.RequestEmergency && strings.TrimSpace(o.Reason) == "":
+		return errors.New("an emergency needs a reason")
 	}
-	return nil
+	return o.by("").Check()
 }
 
 func printable(text string) bool {

@@ -21,6 +21,10 @@ func (s *stuck) Request(context.Context, int64) (rotation.Request, error) {
 	return rotation.Request{}, ErrUnavailable
 }
 
+func (s *stuck) Emergencies(context.Context, []string) (report.Emergencies, error) {
+	return report.Emergencies{}, ErrUnavailable
+}
+
 func (s *stuck) Prune(context.Context, rotation.Pruning) (rotation.Pruned, error) {
 	return rotation.Pruned{}, ErrUnavailable
 }

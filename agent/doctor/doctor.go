@@ -95,7 +95,7 @@ type Journal interface {
 // patience bounds each look at one target.
 const patience = 20 * time.Second
 
-// atOnce is how many targets are looked at at the same time.
+// atOnce is how many targets are asked at the same time.
 const atOnce = 8
 
 // Examine runs every check. It returns when all have ended; once ctx is done,

@@ -111,12 +111,14 @@ func TestWell(t *testing.T) {
 	}
 }
 
+// label is a token under this agent's label.
+func label(n uint64) rotation.Token {
+	return rotation.Token{ID: int64(n), Label: rotation.Label("nightly", "acme", n), AccountID: "pipeline@service"}
+}
+
 // TestFindings has one row for each thing that can be wrong.
 func TestFindings(t *testing.T) {
 	broken := errors.New("broken")
-	label := func(n uint64) rotation.Token {
-		return rotation.Token{ID: int64(n), Label: rotation.Label("nightly", "acme", n), AccountID: "pipeline@service"}
-	}
 	tests := []struct {
 		name string
 		with func(*doctor.Source, *deployment, *memory)
@@ -207,7 +209,7 @@ func TestStores(t *testing.T) {
 func TestManyUnknownTokensAreCounted(t *testing.T) {
 	s, api, _ := source(nil)
 	for n := range uint64(9) {
-		api.tokens = append(api.tokens, rotation.Token{ID: int64(n + 1), Label: rotation.Label("nightly", "acme", n+1), AccountID: "pipeline@service"})
+		api.tokens = append(api.tokens, label(n+1))
 	}
 	var text strings.Builder
 	if err := doctor.Write(&text, doctor.Examine(t.Context(), s)); err != nil {

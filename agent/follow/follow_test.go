@@ -152,7 +152,7 @@ func TestNothingBadReplacesAGoodValue(t *testing.T) {
 
 // TestNothingBadIsTheFirstValue: then the follower isn't ready.
 func TestNothingBadIsTheFirstValue(t *testing.T) {
-	inScene(t, func(t *testing.T, s *scene) {
+	inScene(t, func(_ *testing.T, s *scene) {
 		s.store.Overwrite(from, secret.New(`{"token":"changeme"}`))
 		s.start()
 		s.wait(10 * every)

@@ -135,8 +135,8 @@ func (e *entry) settle(trouble *problem) {
 	if e.dealt && (trouble == nil || !trouble.ofStore()) {
 		s.SeenAt = &now
 	}
-	switch {
-	case trouble == nil:
+	switch trouble {
+	case nil:
 		s.State, s.Reason, s.Error, s.Since = InStep, "", "", nil
 		s.describe(e.good.meta)
 	default:

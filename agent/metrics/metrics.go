@@ -45,6 +45,7 @@ type Metrics struct {
 	deliveries *prometheus.CounterVec
 	calls      *prometheus.CounterVec
 	callTime   *prometheus.HistogramVec
+	emergency  prometheus.Histogram
 	passes     *prometheus.CounterVec
 	passTime   prometheus.Histogram
 }
@@ -69,12 +70,14 @@ func New(o Options) *Metrics {
 		calls:      counters("api_calls_total", "Attempts to call the Qualytics API.", "call", "class"),
 		callTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "api_call_duration_seconds",
 			Help: "How long attempts to call the Qualytics API took.", Buckets: buckets}, []string{"call"}),
+		emergency: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "emergency_revoked_seconds",
+			Help: "From the command of an emergency to the death of the last token that leaked.", Buckets: buckets}),
 		passes: counters("passes_total", "Passes over a slot, by what they ended with.", "reason"),
 		passTime: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "pass_duration_seconds",
 			Help: "How long passes over a slot took.", Buckets: buckets}),
 	}
 	m.registry.MustRegister(build(o.Version), m.events, m.rotations, m.revoked, m.deleted, m.deliveries, m.calls, m.callTime,
-		m.passes, m.passTime, collectors.NewGoCollector(),
+		m.emergency, m.passes, m.passTime, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if o.Status != nil {
 		m.registry.MustRegister(newSlots(o.Status, log))
@@ -139,6 +142,10 @@ func (m *Metrics) Pass(took time.Duration, reason rotation.Reason) {
 	m.passes.WithLabelValues(word(string(reason))).Inc()
 	m.passTime.Observe(took.Seconds())
 }
+
+// Emergency counts an emergency that is over and revoked something: after is
+// how long that took from the command on.
+func (m *Metrics) Emergency(after time.Duration) { m.emergency.Observe(after.Seconds()) }
 
 // valid is text as a label may be: a client that is given other bytes panics.
 func valid(text string) string { return strings.ToValidUTF8(text, "?") }

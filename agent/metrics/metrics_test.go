@@ -61,6 +61,7 @@ func used() *metrics.Metrics {
 	m.Call("GET /user-tokens/service", 200, 30*time.Millisecond)
 	m.Call("GET /user-tokens/service", 503, time.Second)
 	m.Call("PUT /user-tokens/{id}", 0, time.Minute)
+	m.Emergency(1400 * time.Millisecond)
 	m.Pass(300*time.Millisecond, rotation.AtRest)
 	return m
 }
@@ -120,6 +121,9 @@ func TestWhatTheAgentDoes(t *testing.T) {
 		`handover_api_calls_total{call="PUT /user-tokens/{id}",class="none"} 1`,
 		`handover_api_call_duration_seconds_bucket{call="GET /user-tokens/service",le="0.1"} 1`,
 		`handover_api_call_duration_seconds_count{call="GET /user-tokens/service"} 2`,
+		`handover_emergency_revoked_seconds_bucket{le="1"} 0`,
+		`handover_emergency_revoked_seconds_bucket{le="2.5"} 1`,
+		`handover_emergency_revoked_seconds_sum 1.4`,
 		`handover_passes_total{reason="at_rest"} 1`,
 		`handover_pass_duration_seconds_sum 0.3`,
 	)

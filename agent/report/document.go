@@ -183,7 +183,11 @@ func (b *builder) tell(ctx context.Context, record rotation.Record, bad *rotatio
 		b.doc.Slots[place] = rotation.DescribeBadRow(bad, policy)
 		return nil
 	}
-	b.doc.Slots[place] = rotation.Describe(record, account.record, policy)
+	status := rotation.Describe(record, account.record, policy)
+	if e, ever := rotation.DescribeEmergency(record, policy, b.doc.Now); ever && !e.Over {
+		status.Emergency = &e
+	}
+	b.doc.Slots[place] = status
 	return nil
 }
 

@@ -23,11 +23,11 @@ type Problem struct {
 const credentialWarning = 30 * 24 * time.Hour
 
 // Problems lists what a person should look at, the worst first: the agent's
-// own, then expired tokens, then blocked slots, then tokens that have to be
+// own, then open emergencies, expired tokens, blocked slots, then tokens that have to be
 // replaced, targets, unclaimed tokens. A target that is behind is none unless a
 // delivery to it failed.
 func (d Document) Problems() []Problem {
-	var ranked [4][]Problem
+	var ranked [5][]Problem
 	for _, status := range d.Slots {
 		for _, found := range slotProblems(status, d.Now) {
 			ranked[found.rank] = append(ranked[found.rank], Problem{Slot: status.Slot, Text: found.text})
@@ -62,7 +62,8 @@ func (d Document) agentProblems() []Problem {
 
 // The ranks of a slot's problems.
 const (
-	rankExpired = iota
+	rankLeaked = iota
+	rankExpired
 	rankBlocked
 	rankServing
 	rankUnclaimed
@@ -77,6 +78,10 @@ func slotProblems(s rotation.Status, now time.Time) []ranked {
 	var list []ranked
 	add := func(rank int, format string, args ...any) {
 		list = append(list, ranked{rank, plain(fmt.Sprintf(format, args...))})
+	}
+	if e := s.Emergency; e != nil {
+		add(rankLeaked, "emergency: %s dead, %s alive, %s left; deadline %s", count(len(e.Revoked), "token"),
+			count(len(e.Alive), "token"), count(e.Left(), "target"), Relative(e.Deadline, now))
 	}
 	expired := s.ExpiresAt != nil && !s.ExpiresAt.After(now)
 	if expired {

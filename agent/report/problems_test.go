@@ -44,6 +44,10 @@ func TestProblemsOfASlot(t *testing.T) {
 		"in its grace": {status(func(s *rotation.Status) {
 			s.Retired = []rotation.RetiredStatus{{Generation: 2, State: rotation.Grace}}
 		}), nil},
+		"emergency": {status(func(s *rotation.Status) {
+			s.Emergency = &rotation.EmergencyReport{Revoked: []rotation.RevokedToken{{TokenID: 1}}, Alive: []rotation.AliveToken{{TokenID: 2}, {TokenID: 3}},
+				Targets: []rotation.EmergencyTarget{{}, {Delivered: true}}, Deadline: at(20 * time.Second)}
+		}), []string{"a@service/t: emergency: 1 token dead, 2 tokens alive, 1 target left; deadline in 20s"}},
 		"expired": {status(func(s *rotation.Status) { s.ExpiresAt = at(-time.Hour) }),
 			[]string{"a@service/t: token 456 (g3) expired 1h ago"}},
 		"expires now": {status(func(s *rotation.Status) { s.ExpiresAt = at(0) }),
@@ -109,13 +113,14 @@ func TestProblemsTheWorstFirst(t *testing.T) {
 		{Slot: "3", State: rotation.SlotBlocked},
 		{Slot: "4", ExpiresAt: at(-time.Hour)},
 		{Slot: "5", ExpiresAt: at(-time.Hour)},
+		{Slot: "6", Emergency: &rotation.EmergencyReport{}},
 	}}
 	doc.Now = now
 	var got []string
 	for _, p := range doc.Problems() {
 		got = append(got, p.Slot)
 	}
-	if diff := cmp.Diff([]string{"", "4", "5", "3", "2", "1"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"", "6", "4", "5", "3", "2", "1"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -25,12 +25,14 @@ var says = map[rotation.Reason]string{
 	rotation.APIUnavailable:    "Qualytics can't be reached, or doesn't answer",
 	rotation.OutcomeUnknown:    "a call may have taken place; Qualytics' list will tell",
 	rotation.NotValidYet:       "Qualytics doesn't take the new token yet",
+	rotation.Paused:            "an operator paused it",
 
 	rotation.AccountGone:        "the account was deleted by others: the agent makes it again only after handover resume",
 	rotation.AccountDeactivated: "the account was deactivated by others: activate it, or take it out of the declaration",
 	rotation.AccountRefused:     "Qualytics refuses the account's role or teams: correct them",
 	rotation.IssueRefused:       "Qualytics refuses to make the token: the log has its words",
 	rotation.JournalUnreadable:  "a row of the journal was changed by another hand: mend it, or delete it",
+	rotation.RevokedOnRequest:   "an operator had the token revoked, with no other in its place",
 	rotation.NumbersUsedUp:      "somebody made a token with the highest number there is under this label: delete it",
 
 	rotation.TargetNew:            "nothing was delivered here yet",
@@ -60,6 +62,7 @@ var says = map[rotation.Reason]string{
 	rotation.StillUsed:       "somebody still uses it",
 	rotation.ObserveRunning:  "it is revoked, and can still be restored",
 	rotation.RestoredByHand:  "a person restored it",
+	rotation.Restored:        "an operator had it restored",
 	rotation.DeadAlready:     "it was dead before the agent revoked it",
 	rotation.NeverListed:     "it never came to be",
 	rotation.DeletedByOthers: "it was deleted by others",

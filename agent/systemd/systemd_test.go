@@ -86,7 +86,7 @@ func TestWatchdog(t *testing.T) {
 	for len(told) == 0 || told[len(told)-1] != "STOPPING=1" {
 		told = append(told, m.told())
 	}
-	if got, want := strings.Join(told, " "), "WATCHDOG=1 WATCHDOG=1 STOPPING=1"; got != want {
+	if got, want := strings.Join(told, " "), strings.Repeat("WATCHDOG=1 ", 2)+"STOPPING=1"; got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
 	if n := strings.Count(log.String(), "no sign of life"); n != 1 {

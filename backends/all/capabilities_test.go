@@ -29,11 +29,11 @@ func TestSimulatedStoresAreTheDrivers(t *testing.T) {
 				t.Fatal("mem.Like plays no store of this type")
 			}
 			delete(like, d.Type)
-			real := open(t, d)
-			if diff := cmp.Diff(abilities(mem.New(played).Backend()), abilities(real)); diff != "" {
+			driver := open(t, d)
+			if diff := cmp.Diff(abilities(mem.New(played).Backend()), abilities(driver)); diff != "" {
 				t.Errorf("what is played and what the driver can do (-played +driver):\n%s", diff)
 			}
-			if diff := cmp.Diff(abilities(real).Properties, plain(d.Properties(options(t, d)))); diff != "" {
+			if diff := cmp.Diff(abilities(driver).Properties, plain(d.Properties(options(t, d)))); diff != "" {
 				t.Errorf("what is said of the opened backend and before (-opened +before):\n%s", diff)
 			}
 		})

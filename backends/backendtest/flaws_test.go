@@ -28,7 +28,7 @@ type flaw struct {
 
 func flaws() []flaw {
 	return slices.Concat(putFlaws(), getFlaws(), errorFlaws(), stageFlaws(), otherFlaws(),
-		metaFlaws(), nameFlaws(), faultFlaws(), raceFlaws(), poorFlaws())
+		metaFlaws(), lookFlaws(), nameFlaws(), faultFlaws(), raceFlaws(), poorFlaws())
 }
 
 func putFlaws() []flaw {

@@ -79,6 +79,12 @@ func metaFlaws() []flaw {
 				return promote(ctx, ref, pending, prev)
 			}
 		})},
+	}
+}
+
+// lookFlaws are of looking and of taking away.
+func lookFlaws() []flaw {
+	return []flaw{
 		{name: "describe tells of what was deleted", found: "DescribeOfNothingIsNotFound", make: func(w *whole, _ *mem.Store) {
 			describe := w.describe
 			w.describe = func(ctx context.Context, ref backends.Ref) (backends.Meta, backends.Version, error) {

@@ -34,7 +34,7 @@ func poorFlaws() []flaw {
 				return item, v, err
 			}
 		}), lacks: func(o *mem.Options) { o.Metadata = false }},
-		flaw{name: "the first value waits where that is not said", found: "StagedFirstIsCurrent", make: getting(func(w *whole, _ *mem.Store, get getter) getter {
+		flaw{name: "the first value waits where that is not said", found: "StagedFirstIsCurrent", make: getting(func(_ *whole, _ *mem.Store, get getter) getter {
 			return func(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 				if at == backends.Pending {
 					at = backends.Current

@@ -76,7 +76,7 @@ func idOf(what, given string, lookup func() (string, error)) (int, error) {
 		if id > maxID {
 			return keep, fmt.Errorf("%s is %s; the largest number is %d", what, given, maxID)
 		}
-		return int(id), nil //nolint:gosec // bounded above
+		return int(id), nil
 	}
 	id, err := lookup()
 	if err != nil {

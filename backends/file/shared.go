@@ -35,10 +35,10 @@ func refuseSharedAbove(o Options) error {
 	}
 	dir := o.Dir
 	above := nearest(filepath.Dir(dir))
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		above = filepath.Dir(real)
-	} else if real, err := filepath.EvalSymlinks(above); err == nil {
-		above = real
+	if behind, err := filepath.EvalSymlinks(dir); err == nil {
+		above = filepath.Dir(behind)
+	} else if behind, err := filepath.EvalSymlinks(above); err == nil {
+		above = behind
 	}
 	for {
 		if info, err := os.Stat(above); err == nil && shared(info) {

@@ -21,7 +21,7 @@ const (
 const (
 	// podToken is where Kubernetes gives a pod the token of its service
 	// account.
-	podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
+	podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	// defaultRegion is where a login of method aws is signed for, as in
 	// Vault's own client.
 	defaultRegion = "us-east-1"

@@ -35,7 +35,7 @@ type request struct {
 }
 
 // String is the request in errors.
-func (r request) String() string { return r.method + " " + r.path }
+func (req request) String() string { return req.method + " " + req.path }
 
 // reply is an answer of Vault.
 type reply struct {

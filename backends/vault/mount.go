@@ -14,7 +14,7 @@ import (
 var errHidden = errors.New("what kind of mount it is can't be found out")
 
 // engine is the version of the mount's KV engine; 0 is not known yet.
-type engine int32
+type engine int
 
 const (
 	kv1 engine = 1
@@ -22,7 +22,7 @@ const (
 )
 
 // mountCheck remembers what the mount was found to be.
-type mountCheck struct{ found atomic.Int32 }
+type mountCheck struct{ found atomic.Int64 }
 
 // engine tells, once, what the mount is. On version 1 a write to data/… would
 // succeed and stand at a wrong place.
@@ -37,7 +37,7 @@ func (b *backend) engine(ctx context.Context) (engine, error) {
 	if err != nil {
 		return 0, err
 	}
-	if b.mount.found.Swap(int32(e)) == 0 && e == kv1 && b.options.KVVersion == 0 {
+	if b.mount.found.Swap(int64(e)) == 0 && e == kv1 && b.options.KVVersion == 0 {
 		b.log.Warn("the mount is a KV engine of version 1: no compare-and-set, no older versions, no metadata; "+
 			"declare kv_version: 1, so that validate knows", "mount", b.options.Mount)
 	}

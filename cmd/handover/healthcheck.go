@@ -68,9 +68,9 @@ func (a *app) healthAddress(given string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, listen := "follow.listen", ""
+	var key, listen string
 	if d.Follower != nil {
-		listen = d.Follower.Listen
+		key, listen = "follow.listen", d.Follower.Listen
 	} else {
 		key, listen = "agent.listen", d.Agent.Agent.Listen
 	}

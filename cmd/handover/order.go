@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/handover-agent/handover/agent"
 	"github.com/handover-agent/handover/agent/config"
@@ -22,6 +23,11 @@ type order struct {
 	all    bool
 	reason string
 	wait   bool
+	// These are of an emergency alone.
+	revokeFirst bool
+	deadline    durationFlag
+	tokenID     int64
+	yes         bool
 }
 
 // requests is the order as the agent takes it, one for each slot.
@@ -29,6 +35,9 @@ func (o order) requests(slots []string) []rotation.Request {
 	list := make([]rotation.Request, len(slots))
 	for i, slot := range slots {
 		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: fmt.Sprintf("uid %d", os.Getuid())}
+		if o.kind == rotation.RequestEmergency {
+			list[i].RevokeFirst, list[i].Deadline, list[i].TokenID = o.revokeFirst, time.Duration(o.deadline), o.tokenID
+		}
 	}
 	return list
 }
@@ -98,6 +107,9 @@ func (a *app) ask(ctx context.Context, o order) error {
 	if len(slots) == 0 {
 		return errors.New("the declaration declares no tokens, so there is nothing to ask for")
 	}
+	if o.kind == rotation.RequestEmergency {
+		return a.emergency(ctx, o, d, slots)
+	}
 	client := control.Dial(d.Agent.Socket)
 	before, err := client.Status(ctx)
 	if errors.Is(err, control.ErrNoAgent) {
@@ -109,7 +121,7 @@ func (a *app) ask(ctx context.Context, o order) error {
 	stored, err := client.Submit(ctx, o.requests(slots))
 	switch {
 	case errors.Is(err, control.ErrNotFound):
-		return fmt.Errorf("%w; the running agent has another declaration in force: send it SIGHUP", err)
+		return elsewhere(err)
 	case err != nil:
 		return err
 	case o.wait:
@@ -160,6 +172,11 @@ func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slot
 		return err
 	}
 	return verdict(doc, len(waits))
+}
+
+// elsewhere is err of a running agent that doesn't have a slot.
+func elsewhere(err error) error {
+	return fmt.Errorf("%w; the running agent has another declaration in force: send it SIGHUP", err)
 }
 
 // unanswered is err of taking the lease where no agent answers.

@@ -166,11 +166,11 @@ func (l limits) load() error {
 func (l limits) conditions(call string) []seccomp.Condition {
 	switch {
 	case call == "socket" && l.families != nil:
-		var any []seccomp.Condition
+		var named []seccomp.Condition
 		for _, f := range l.families {
-			any = append(any, seccomp.Condition{Argument: 0, Operation: seccomp.Equal, Value: f})
+			named = append(named, seccomp.Condition{Argument: 0, Operation: seccomp.Equal, Value: f})
 		}
-		return any
+		return named
 	case call == "mmap" && l.writeOrExecute:
 		return []seccomp.Condition{{Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.PROT_WRITE},
 			{Argument: 2, Operation: seccomp.BitsNotSet, Value: unix.PROT_EXEC}}

@@ -2,6 +2,7 @@ package rotationtest_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -334,8 +335,8 @@ func TestRuleEmergencyKillsWhatComesToLight(t *testing.T) {
 func TestRuleEmergencyOvertakes(t *testing.T) {
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		settle(t, l, 1)
-		hangs := true
-		l.Script.Hangs = func(act string) bool { return hangs && strings.HasPrefix(act, "put store2") }
+		var mended atomic.Bool
+		l.Script.Hangs = func(act string) bool { return !mended.Load() && strings.HasPrefix(act, "put store2") }
 		l.Request(rotation.RequestRotate)
 		done := make(chan struct{})
 		go func() {
@@ -346,7 +347,7 @@ func TestRuleEmergencyOvertakes(t *testing.T) {
 		if got := l.Record().Current; got != 2 {
 			t.Fatalf("the rotation has not come to its delivery: current is %d", got)
 		}
-		hangs = false
+		mended.Store(true)
 		l.Ask(rotation.Request{Kind: rotation.RequestEmergency})
 		time.Sleep(time.Second)
 		wantDead(t, l, 1)

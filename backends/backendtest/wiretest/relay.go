@@ -111,7 +111,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, asked *http.Request) {
 		panic(http.ErrAbortHandler) // it was cut on its way
 	}
 	x, done := r.note(Request{asked, content})
-	answer, text, err := r.ask(asked, content)
+	answer, text, err := r.ask(asked, content) //nolint:bodyclose // ask has read and closed it
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -31,7 +31,6 @@ type scene struct {
 	old, item backends.Item
 	version   backends.Version // of old
 	ctx       *lapsing
-	cleared   bool // the fault is over
 }
 
 func (h Harness) newScene(t *testing.T, f fault, usual course) *scene {

@@ -19,18 +19,21 @@ var delivering = []mutant{
 		Where:   `design.md, "Each target"`,
 		Edits:   []edit{{"rotation/deeds.go", `if !w.provedJustNow(g.Number) {`, `if !w.provedJustNow(g.Number) && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleAProofHoldsForAMinute",
+		InWorlds: true,
 	},
 	{
 		Name: "not-valid-at-once", Rule: "a new token that is refused is tried again before it is replaced",
 		Where:   `design.md, "Issuing"`,
 		Edits:   []edit{{"rotation/deliver.go", `case g.Attempts >= maxUnproved:`, `case g.Attempts >= 0:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleNotValidAtOnce",
+		InWorlds: true,
 	},
 	{
 		Name: "never-valid-is-replaced", Rule: "a token that stays refused while it is listed as live is replaced",
 		Where:   "docs/decisions/issuing.md",
 		Edits:   []edit{{"rotation/deliver.go", `case g.Attempts >= maxUnproved:`, `case g.Attempts >= 1000*maxUnproved:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleNeverValidIsReplaced",
+		InWorlds: true,
 	},
 	{
 		Name: "seen-is-committed-first", Rule: "what a target serves is committed before it is overwritten",
@@ -53,48 +56,56 @@ var delivering = []mutant{
 		Where:   "docs/decisions/payloads.md",
 		Edits:   []edit{{"rotation/deeds.go", `if !w.sentBefore(a.Target, sent) &&`, `if false && !w.sentBefore(a.Target, sent) &&`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
+		InWorlds: true,
 	},
 	{
 		Name: "known-by-the-payload-sent", Rule: "what was sent to a target is known again by its fingerprint",
 		Where:   "docs/decisions/payloads.md",
 		Edits:   []edit{{"rotation/serving.go", `if p.Fingerprint == r.Payload {`, `if p.Fingerprint == r.Payload && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOursByRememberedPayload",
+		InWorlds: true,
 	},
 	{
 		Name: "known-by-the-tokens-fingerprint", Rule: "a token of ours is known by its fingerprint",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/serving.go", `if g := n.rec.byFingerprint(r.Token.Fingerprint()); g != nil {`, `if g := n.rec.byFingerprint(r.Token.Fingerprint()); g != nil && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOursByFingerprint",
+		InWorlds: true,
 	},
 	{
 		Name: "fingerprints-are-kept", Rule: "the journal keeps the fingerprints of deleted tokens",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/record.go", `const keepGone = 64`, `const keepGone = 0`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOursByFingerprint",
+		InWorlds: true,
 	},
 	{
 		Name: "known-by-metadata", Rule: "a store's metadata that fits tells whose a value is",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/serving.go", `r.Meta.Slot == n.rec.Slot && g > 0`, `false && g > 0`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOursByMetadata",
+		InWorlds: true,
 	},
 	{
 		Name: "metadata-has-to-fit", Rule: "metadata counts only with the token that it describes",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"backends/target.go", `if !r.Token.IsZero() && r.Meta.Token != r.Token.Fingerprint() {`, `if false {`}},
 		Package: "backends", Test: "TestRead",
+		InWorlds: true,
 	},
 	{
 		Name: "metadata-against-the-list", Rule: "metadata counts only as far as the list bears it out",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/serving.go", `return s, g.TokenID == m.TokenID, true`, `return s, true, true`}},
 		Package: "rotation", Test: "TestIdentifyOurs",
+		Beyond: "it takes a number that two journals used and a store that tells of the one token while the journal has the other",
 	},
 	{
 		Name: "token-of-this-account-is-left-alone", Rule: "a live token of the account that others put there stays until the next issue",
 		Where:   `design.md, "Whose is a value found?"`,
 		Edits:   []edit{{"rotation/deliver.go", `next.State, next.Reason = Foreign, TargetHoldsOther`, `next.State, next.Reason = Behind, TargetHoldsOther`}},
 		Package: "rotation/rotationtest", Test: "TestRuleTokenOfThisAccountIsLeftAlone",
+		InWorlds: true,
 	},
 	{
 		Name: "token-of-this-account-that-dies", Rule: "a dead token of the account is drift",
@@ -103,6 +114,7 @@ var delivering = []mutant{
 		next.State, next.Reason = Behind, TargetHoldsOther`, `	case OtherDead:
 		next.State, next.Reason = Foreign, TargetHoldsForeign`}},
 		Package: "rotation/rotationtest", Test: "TestRuleTokenOfThisAccountThatDiesIsDrift",
+		InWorlds: true,
 	},
 	{
 		Name: "only-this-accounts-tokens-are-tried", Rule: "no value that doesn't name this account is sent to the API",
@@ -118,6 +130,7 @@ var delivering = []mutant{
 			next.State = Behind
 		}`, `		next.State = Behind`}},
 		Package: "rotation/rotationtest", Test: "TestRuleForeignValue",
+		InWorlds: true,
 	},
 	{
 		Name: "foreign-is-no-reason-to-issue", Rule: "a target that holds what isn't ours is no reason to issue",
@@ -141,6 +154,7 @@ var delivering = []mutant{
 	bounded, cancel := context.WithTimeout(w.soft, w.deliverTime())
 `}},
 		Package: "rotation/rotationtest/mutants", Test: "TestRuleAWriteReplacesWhatWasRead",
+		InWorlds: true,
 	},
 	{
 		Name: "read-back", Rule: "a target is current only when the payload was read back from it",
@@ -150,6 +164,7 @@ var delivering = []mutant{
 	back.Present, back.Payload, err = true, item.Payload.Fingerprint(), nil
 	switch {`}},
 		Package: "backends", Test: "TestDeliverFails",
+		InWorlds: true,
 	},
 	{
 		Name: "every-stage-that-cant-be-read", Rule: "a stage that can't be read may hold the value",
@@ -158,6 +173,7 @@ var delivering = []mutant{
 `, `	return secret.Value{}, nil
 `}},
 		Package: "backends", Test: "TestFind",
+		InWorlds: true,
 	},
 	{
 		Name: "same-payload-is-not-written-again", Rule: "a payload that stands there already is not written again",
@@ -171,12 +187,14 @@ var delivering = []mutant{
 		Where:   `design.md, "Words"`,
 		Edits:   []edit{{"rotation/deliver.go", `next := n.pol.nextCheck(n.obs.Checked[key])`, `next := n.pol.nextCheck(n.now)`}},
 		Package: "rotation", Test: "TestNextAtRest",
+		InWorlds: true,
 	},
 	{
 		Name: "described-version-must-match", Rule: "a description counts only with the version that was read",
 		Where:   "docs/decisions/glances.md",
 		Edits:   []edit{{"rotation/deliver.go", `return g != nil && now == last && now != backends.Absent &&`, `return g != nil && now != backends.Absent &&`}},
 		Package: "rotation/rotationtest", Test: "TestRuleDescribedVersionMustMatch",
+		Beyond: "what slips under our metadata there is a token that works, and the gate reads in full",
 	},
 	{
 		Name: "described-metadata-must-fit", Rule: "a description counts only with the current token's metadata",
@@ -200,6 +218,7 @@ var delivering = []mutant{
 `},
 		},
 		Package: "rotation/rotationtest", Test: "TestRuleAGateReadsInFull",
+		InWorlds: true,
 	},
 	{
 		Name: "a-failed-description-is-read", Rule: "what a store can't describe is read",
@@ -214,6 +233,7 @@ var delivering = []mutant{
 		Where:   "docs/decisions/payloads.md",
 		Edits:   []edit{{"rotation/deliver.go", `case s.Reshaped:`, `case false:`}},
 		Package: "agent", Test: "TestReloadOfAnotherFormatDelivers",
+		InWorlds: true,
 	},
 	{
 		Name: "failed-read-waits-for-its-time", Rule: "a target that couldn't be read is read again after its back-off",

@@ -23,12 +23,14 @@ var engine = []mutant{
 	now := w.e.issuer.Now()`, `Days: w.pol.Schedule.Days()})
 	now := time.Now()`}},
 		Package: "rotation/rotationtest", Test: "TestRuleNowIsTheAPIsTime",
+		Beyond: "in them the test's clock is the API's, and it is the agent's that is wrong: what this edit reads is right there",
 	},
 	{
 		Name: "clock-put-right", Rule: "what was seen while the clock was ahead is taken back when it is put right",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/work.go", `if now.Before(w.last) {`, `if now.Before(w.last) && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleAWrongClockIsPutRight",
+		InWorlds: true,
 	},
 	{
 		Name: "unseen-when-not-committed", Rule: "what the journal refused to take in is looked at again",
@@ -36,6 +38,7 @@ var engine = []mutant{
 		Edits: []edit{{"rotation/engine.go", `			w.unsee()
 `, ``}},
 		Package: "rotation/rotationtest", Test: "TestWhatWasSeenBeforeAFailedCommitIsSeenAgain",
+		InWorlds: true,
 	},
 	{
 		Name: "a-refused-commit-ends-the-pass", Rule: "nothing is done on a commit that the journal refused",
@@ -52,6 +55,7 @@ var engine = []mutant{
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/shared.go", `if s.last == nil || s.last.at.Before(after) || s.last.seq < seq {`, `if s.last == nil || s.last.at.Before(after) || s.last.seq < seq*0 {`}},
 		Package: "rotation", Test: "TestSharedListIsAsNewAsAskedFor",
+		InWorlds: true,
 	},
 	{
 		Name: "a-shutdown-is-no-attempt", Rule: "an act that the end of the process cut off counts no attempt",
@@ -102,18 +106,21 @@ var engine = []mutant{
 			rec.adoptAsServed(g, pol.Schedule)
 		}`, ``}},
 		Package: "rotation/rotationtest", Test: "TestRuleRebuildAdoptsWhatMetadataProves",
+		InWorlds: true,
 	},
 	{
 		Name: "read-again-after-a-rebuild", Rule: "what was read before a record was rebuilt is read again, for its shape",
 		Where:   "docs/decisions/payloads.md",
 		Edits:   []edit{{"rotation/work.go", `if w.rec.current() != nil {`, `if false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleARebuiltSlotDeliversAnotherShape",
+		InWorlds: true,
 	},
 	{
 		Name: "shape-of-what-metadata-tells", Rule: "what metadata alone tells of may have another shape too",
 		Where:   "docs/decisions/payloads.md",
 		Edits:   []edit{{"rotation/serving.go", `s = n.ours(key, m.Generation)`, `s = Serving{Kind: Ours, Generation: m.Generation}`}},
 		Package: "rotation/rotationtest", Test: "TestRuleARebuiltSlotDeliversAnotherShape",
+		InWorlds: true,
 	},
 	{
 		Name: "rebuild-claims-nothing", Rule: "after a lost journal nothing that is found is ours to revoke",
@@ -127,5 +134,6 @@ var engine = []mutant{
 		Where:   `design.md, "Each target"`,
 		Edits:   []edit{{"rotation/work.go", `return number != w.rec.Current || !lossy && w.rec.serves(w.pol)`, `return number > 0 || lossy`}},
 		Package: "rotation/rotationtest", Test: "TestRuleValueFromMemory",
+		InWorlds: true,
 	},
 }

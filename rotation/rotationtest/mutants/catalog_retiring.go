@@ -48,6 +48,7 @@ var retiring = []mutant{
 		}
 `, ``}, {"rotation/transitions.go", `if a.RevokeAfter.After(g.RevokeAfter) {`, `if !a.RevokeAfter.IsZero() {`}},
 		Package: "rotation", Test: "TestRetiringTransitions",
+		Beyond: "the later end is counted from a later sight of the token, and by the grace that was declared by then: the promise speaks of that",
 	},
 	{
 		Name: "grace-is-absolute", Rule: "the end of a grace is journaled: a reload doesn't shorten it",
@@ -55,6 +56,7 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/retire.go", `end := n.now.Add(n.pol.Schedule.Grace)`, `end := n.now`},
 			{"rotation/retire.go", `if n.now.Before(g.RevokeAfter) {`, `if n.now.Before(g.RevokeAfter.Add(n.pol.Schedule.Grace)) {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleGraceIsAbsolute",
+		InWorlds: true,
 	},
 	{
 		Name: "reread-before-revoke", Rule: "every target is read again before a token is revoked",
@@ -87,12 +89,14 @@ var retiring = []mutant{
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `n.now.Sub(proof.At) > lookValid {`, `n.now.Sub(proof.At) > 1000*lookValid {`}},
 		Package: "rotation", Test: "TestNextAsksTheGate",
+		InWorlds: true,
 	},
 	{
 		Name: "the-gate-holds-for-a-minute", Rule: "a gate that was found open too long ago is asked again before the call",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/deeds.go", `!a.Expired && !w.lookedJustNow() {`, `!a.Expired && !w.lookedJustNow() && false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleTheGateHoldsForAMinute",
+		InWorlds: true,
 	},
 	{
 		Name: "unreadable-is-not-served", Rule: "a target that can't be read keeps a token from being revoked",
@@ -163,6 +167,7 @@ var retiring = []mutant{
 		return g, true`, `	if g.State == to || to == Revoking {
 		return g, true`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
+		InWorlds: true,
 	},
 	{
 		Name: "commit-before-delete", Rule: "the decision to delete is committed before the API is asked",
@@ -171,24 +176,28 @@ var retiring = []mutant{
 		return g, true`, `	if g.State == to || to == Deleting {
 		return g, true`}},
 		Package: "rotation/rotationtest", Test: "TestRuleCommitBeforeAct",
+		InWorlds: true,
 	},
 	{
 		Name: "list-of-this-pass-before-revoke", Rule: "last use and state are asked again before a token is revoked",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `if n.haveTokens(n.obs.Began) && !n.stillUsed(g, listed) {`, `if !n.stillUsed(g, listed) {`}},
 		Package: "rotation", Test: "TestNextAsksTheGate",
+		InWorlds: true,
 	},
 	{
 		Name: "hold-while-used", Rule: "a token that is still used is held beyond its grace",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `!n.now.Before(until) {`, `!n.now.Before(until) || true {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleHold",
+		InWorlds: true,
 	},
 	{
 		Name: "hold-has-an-end", Rule: "a hold ends when it was quiet for long enough, and at its bound",
 		Where:   `design.md, "The declaration"`,
 		Edits:   []edit{{"rotation/retire.go", `if !byOthers || !n.now.Before(quietAt) || !n.now.Before(until) {`, `if !byOthers {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleHold",
+		InWorlds: true,
 	},
 	{
 		Name: "own-proof-is-no-use", Rule: "our own proof of a token doesn't count as a consumer's use",
@@ -204,25 +213,28 @@ var retiring = []mutant{
 		n.wait(retiring, end, ObserveRunning)`, `	case false:
 		n.wait(retiring, end, ObserveRunning)`}},
 		Package: "rotation", Test: "TestNextObservesAndDeletes",
+		InWorlds: true,
 	},
 	{
 		Name: "list-of-this-pass-before-delete", Rule: "a token restored at the last moment is not deleted",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `case n.haveTokens(n.obs.Began):`, `case true:`}},
 		Package: "rotation", Test: "TestNextObservesAndDeletes",
-		Beyond: "the API refuses to delete a token that works, as it is documented: the list is the second lock on that door",
+		InWorlds: true,
 	},
 	{
 		Name: "restored-is-in-grace-again", Rule: "a token that a person restored is given a grace again",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `case listed.Active && !n.obs.Tokens.At.Before(g.RevokedAt):`, `case listed.Active && false:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRestoredByHandIsInGraceAgain",
+		InWorlds: true,
 	},
 	{
 		Name: "list-from-after-the-revocation", Rule: "a list from before the revocation can't tell of a restored token",
 		Where:   `design.md, "Each retired token"`,
 		Edits:   []edit{{"rotation/retire.go", `case listed.Active && !n.obs.Tokens.At.Before(g.RevokedAt):`, `case listed.Active:`}},
 		Package: "rotation", Test: "TestNextObservesAndDeletes",
+		Beyond: "the token takes a detour through the grace, dead as it is",
 	},
 	{
 		Name: "dead-already-moves-on", Rule: "a retired token that others revoked needs no gate",
@@ -248,6 +260,7 @@ var retiring = []mutant{
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/retire.go", `if !n.stopped(retiring) && n.haveTokens(listed.Expires) {`, `if n.haveTokens(time.Time{}) {`}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
+		Beyond: "where the clock is ahead by more than a sweep a new list is asked for anyway, and its answer puts the clock right; no token waits within a sweep of its end",
 	},
 	{
 		Name: "expired-unclaimed-is-deleted", Rule: "an unclaimed token that was revoked is deleted when it has run out",
@@ -256,21 +269,24 @@ var retiring = []mutant{
 			n.note`, `		if listed.Expired(n.now) && false {
 			n.note`}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
+		InWorlds: true,
 	},
 	{
 		Name: "retired-is-gone-by-two-lists", Rule: "a retired token is gone only when a second list lacks it too",
 		Where:   `design.md, "More rules"`,
 		Edits:   []edit{{"rotation/retire.go", `if n.missedTwice(g, retiring) && n.tokenOf(g) == nil {`, `if n.tokenOf(g) == nil {`}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
+		Beyond: "`gone-and-listed-again` takes it back with the next list",
 	},
 	{
 		Name: "gone-and-listed-again", Rule: "a token that is gone and is listed again is a ghost",
 		Where: `design.md, "Promises"`,
 		Edits: []edit{{"rotation/next.go", `		case g.TokenID == t.ID:
-			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost})
+			n.note(Move{Generation: number, To: ghostState(g), Reason: Ghost, Created: t.Created})
 `, `		case g.TokenID == t.ID:
 `}},
 		Package: "rotation", Test: "TestNextRetiresByWhatTheListTells",
+		InWorlds: true,
 	},
 	{
 		Name: "found-under-our-label", Rule: "a token under our label that isn't recorded is taken in",
@@ -285,6 +301,7 @@ var retiring = []mutant{
 		Where:   `design.md, "Promises"`,
 		Edits:   []edit{{"rotation/next.go", `case g.TokenID == 0:`, `case g.TokenID == 0 && false:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleListedLabelIsBurnt",
+		InWorlds: true,
 	},
 	{
 		Name: "number-used-by-another-journal", Rule: "a number that another journal used again is tracked as its token",
@@ -292,12 +309,14 @@ var retiring = []mutant{
 		Edits: []edit{{"rotation/next.go", `		default: // another journal used the number again
 			n.note(Discover{Token: t, Generation: number})`, `		default:`}},
 		Package: "rotation/rotationtest", Test: "TestRuleANumberUsedAgainByAnotherJournalIsTracked",
+		Beyond: "it takes two journals that use one number, one of them after its token was deleted: too rare there",
 	},
 	{
 		Name: "adopt-speaks-of-what-is-known", Rule: "adopt claims what is listed when it is carried out",
 		Where:   "docs/decisions/unclaimed.md",
 		Edits:   []edit{{"rotation/next.go", `if n.resume != nil && len(n.notes) == 0 {`, `if n.resume != nil {`}},
 		Package: "rotation", Test: "TestNextDoesWhatAPersonSays",
+		Beyond: "what is discovered after the adoption is unclaimed, and waits for its expiry",
 	},
 	{
 		Name: "old-versions-go", Rule: "where a store says so, the old versions of a revoked token are taken out of reach",
@@ -327,5 +346,6 @@ var retiring = []mutant{
 		Where:   `design.md, "Each target"`,
 		Edits:   []edit{{"rotation/deliver.go", `if !pol.declares(key) {`, `if false && !pol.declares(key) {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleRemovedTargetLeavesTheGate",
+		Beyond: "the gate and the deliveries ask the declared targets alone; what stays behind is a record, and a back-off that isn't reset",
 	},
 }

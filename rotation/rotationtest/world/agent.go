@@ -46,9 +46,12 @@ type life struct {
 	looked map[string]moment
 	proved map[int64]moment
 	began  time.Time
-	loaded moment          // when it last read the declaration
-	unread map[string]bool // its last look at that target failed
-	listed moment          // what its last list of tokens showed; zero when it lagged
+	loaded moment // when it last read the declaration
+	// read is when it last took a target's value, not only its description;
+	// unread: its last attempt failed.
+	read   map[string]time.Time
+	unread map[string]bool
+	listed moment // what its last list of tokens showed; zero when it lagged
 	// unsure are the labels whose post had no answer, or none that says what
 	// became of it.
 	unsure map[string]bool
@@ -132,7 +135,7 @@ func (a *agent) start() *life {
 	if err := a.open(); err != nil {
 		a.w.check.breach("%v", err)
 	}
-	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, unread: map[string]bool{}, unsure: map[string]bool{},
+	l := &life{agent: a, looked: map[string]moment{}, proved: map[int64]moment{}, read: map[string]time.Time{}, unread: map[string]bool{}, unsure: map[string]bool{},
 		woken: make(chan struct{}, 1), began: time.Now()}
 	l.ahead.Store(int64(a.wrong))
 	var log *slog.Logger

@@ -92,8 +92,11 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	m := &made{by: by, id: issued.ID, label: text, at: now}
 	c.calls.tokens[issued.ID], c.calls.labels[text] = m, m
 	rec := a.record(d.Policy.Slot)
-	e := rec.Emergency
-	if by.landing || e != nil && e.DoneAt.IsZero() { // the record may say more by now than when it was posted
+	if e := rec.Emergency; e != nil && e.DoneAt.IsZero() {
+		return
+	}
+	// The record may say more by now than when it was intended or posted.
+	if by.landing || rec.Intent != nil && rec.Intent.Process != a.process() {
 		return
 	}
 	if live, most := c.live(rec, issued.ID), c.mostLive(by, rec, d); live >= most {
@@ -237,6 +240,9 @@ func (c *checker) lost(a *agent, d rotation.Declared, e rotation.Event) {
 // valueLost checks that no target holds the token, and that the process that
 // got it had the time to deliver it.
 func (c *checker) valueLost(a *agent, d rotation.Declared, g rotation.Generation, m *made, says func(string)) {
+	if c.redeclared[d.Policy.Slot].after(a.current.loaded) {
+		return // it knows other targets than those that are declared now
+	}
 	for _, t := range d.Targets {
 		if t.Format.Lossy() || c.byHand[t.Key()].after(a.current.looked[t.Key()]) {
 			continue

@@ -34,8 +34,8 @@ func (c *checker) gate(by *life, d rotation.Declared, victim rotation.Token) {
 		return
 	}
 	for _, t := range d.Targets {
-		if age := time.Since(by.looked[t.Key()].at); age > justNow {
-			c.breach("promise 2: %s is revoked on a look at %s that is %s old", victim.Label, t.Key(), age)
+		if age := time.Since(by.read[t.Key()]); age > justNow {
+			c.breach("promise 2: %s is revoked on a reading of %s that is %s old", victim.Label, t.Key(), age)
 		}
 		value := c.w.shop(t.Ref.Backend).store.Peek(t.Ref.Path)
 		serves, _ := c.w.api.Within(value)

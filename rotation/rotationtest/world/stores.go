@@ -150,6 +150,7 @@ func (s store) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (it
 		item, v, err = s.next.Get(ctx, ref, at)
 		if at == backends.Current && (err == nil || errors.Is(err, backends.ErrNotFound)) {
 			s.looked(ref)
+			s.life.read[ref.String()] = time.Now()
 		}
 		return err
 	})

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/handover-agent/handover/agent/config"
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/agent/report"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// emergency hands the order to the running agent, or else does it, and in both
+// cases watches until there is an answer.
+func (a *app) emergency(ctx context.Context, o order, d *config.Declaration, slots []string) error {
+	if o.tokenID > 0 && len(slots) != 1 {
+		_, err := namesOf(d).slot(o.names[0])
+		return err
+	}
+	if o.all && !o.yes {
+		if err := a.confirm(slots); err != nil {
+			return err
+		}
+	}
+	client := control.Dial(d.Agent.Socket)
+	stored, err := client.Submit(ctx, o.requests(slots))
+	switch {
+	case errors.Is(err, control.ErrNoAgent):
+		return a.emergencyAlone(ctx, o, d, slots)
+	case errors.Is(err, control.ErrNotFound):
+		return elsewhere(err)
+	case err != nil:
+		return err
+	}
+	w := newEmergencyWatch(a, o, client, stored)
+	err = w.watch(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("told to end the waiting; %s with the agent, which goes on", areIn(stored))
+	case errors.Is(err, control.ErrNoAgent):
+		return fmt.Errorf("the agent has ended; %s in its journal, and its next run goes on: %w", areIn(stored), err)
+	case err != nil:
+		return err
+	}
+	return w.answer()
+}
+
+// emergencyAlone takes the lease and works at the slots, where no agent answers.
+func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
+	running, err := a.open(ctx, a.logger(), nil)
+	if err != nil {
+		return unanswered(d, err)
+	}
+	defer func() { err = also(err, running.Close()) }()
+	stored, err := running.Submit(ctx, o.requests(slots))
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	worked := make(chan error, 1)
+	go func() {
+		defer stop()
+		worked <- running.Work(watching, slots...)
+	}()
+	w := newEmergencyWatch(a, o, running, stored)
+	err = w.watch(watching)
+	stop()
+	failed := <-worked
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
+	case failed != nil:
+		return failed
+	case err != nil:
+		return err
+	}
+	return w.answer()
+}
+
+// confirmation is the word that a person types before all slots are rotated.
+const confirmation = "emergency"
+
+// confirm asks the person at the terminal. Where nobody is asked, --yes is the
+// only answer.
+func (a *app) confirm(slots []string) error {
+	file, ok := a.in.(*os.File)
+	if ok {
+		info, err := file.Stat()
+		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	if !ok {
+		return usage("--all --emergency revokes the tokens of %s, and there is no terminal to ask at: confirm it with --yes", number(len(slots), "slot"))
+	}
+	fmt.Fprintf(a.err, "This replaces and revokes every token of %s now.\nType %q to go on: ", number(len(slots), "slot"), confirmation)
+	word, err := bufio.NewReader(a.in).ReadString('\n')
+	if strings.TrimSpace(word) != confirmation {
+		if err != nil {
+			fmt.Fprintln(a.err)
+		}
+		return usage("nothing was done: the word is %q; where nobody can type it, confirm with --yes", confirmation)
+	}
+	return nil
+}
+
+// teller tells how emergencies stand: a running agent, or the one in here.
+type teller interface {
+	Emergencies(ctx context.Context, slots []string) (report.Emergencies, error)
+	Request(ctx context.Context, id int64) (rotation.Request, error)
+}
+
+// lateness is how long after the deadline, and after the last thing that was
+// done, an emergency is waited for that isn't over: Qualytics doesn't answer.
+const lateness = 10 * time.Second
+
+// emergencyWatch follows emergencies and tells on err what happens.
+type emergencyWatch struct {
+	app    *app
+	order  order
+	from   teller
+	stored []rotation.Request
+	// reports are by request; over is at how many looks it was over.
+	reports map[int64]rotation.EmergencyReport
+	over    map[int64]int
+	// now is the API's time of the last look.
+	now time.Time
+	// told are the lines that were told, the last of them at news.
+	told map[string]bool
+	news time.Time
+}
+
+func newEmergencyWatch(a *app, o order, from teller, stored []rotation.Request) *emergencyWatch {
+	return &emergencyWatch{app: a, order: o, from: from, stored: stored, reports: map[int64]rotation.EmergencyReport{},
+		over: map[int64]int{}, told: map[string]bool{}, news: time.Now()}
+}
+
+// watch looks again and again until there is an answer.
+func (w *emergencyWatch) watch(ctx context.Context) error {
+	for {
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+		if w.answered(time.Now()) {
+			return nil
+		}
+		if !pause(ctx, glance) {
+			return ctx.Err()
+		}
+	}
+}
+
+// look asks for the slots that aren't done.
+func (w *emergencyWatch) look(ctx context.Context) error {
+	var left []rotation.Request
+	var slots []string
+	for _, r := range w.stored {
+		if w.pending(r.ID) {
+			left, slots = append(left, r), append(slots, r.Slot)
+		}
+	}
+	found, err := w.from.Emergencies(ctx, slots)
+	if err != nil {
+		return err
+	}
+	w.now = found.Now
+	bySlot := map[string]rotation.EmergencyReport{}
+	for _, e := range found.Emergencies {
+		bySlot[e.Slot] = e
+	}
+	for _, r := range left {
+		e := bySlot[r.Slot]
+		if !e.Carries(r.ID) {
+			if e, err = w.uncarried(ctx, r); err != nil {
+				return err
+			}
+		}
+		if w.reports[r.ID] = e; e.Over {
+			w.over[r.ID]++
+		}
+		w.tell(e)
+	}
+	return nil
+}
+
+// uncarried is what is known of a request that no report is of: it waits, or is
+// closed, and a later emergency of the slot has taken the report's place.
+func (w *emergencyWatch) uncarried(ctx context.Context, r rotation.Request) (rotation.EmergencyReport, error) {
+	if known, ever := w.reports[r.ID]; ever && known.TakenUpAt != nil && known.Over {
+		return known, nil
+	}
+	now, err := w.from.Request(ctx, r.ID)
+	if err != nil {
+		return rotation.EmergencyReport{}, err
+	}
+	deadline := r.At.Add(r.Deadline)
+	e := rotation.EmergencyReport{Slot: r.Slot, Requests: []int64{r.ID}, AskedAt: &r.At, Deadline: &deadline, RevokeFirst: r.RevokeFirst,
+		TokenID: r.TokenID, Revoked: []rotation.RevokedToken{}, Alive: []rotation.AliveToken{}, Targets: []rotation.EmergencyTarget{}}
+	if !now.ClosedAt.IsZero() {
+		e.Over, e.Outcome, e.OverAt = true, now.Outcome, &now.ClosedAt
+	}
+	return e, nil
+}
+
+// pending reports whether a request is still waited for. What is over with
+// something to explain is looked at twice: no report may be of it because it was
+// carried out since, and a pass tells at its end why it couldn't read a target.
+func (w *emergencyWatch) pending(request int64) bool {
+	e := w.reports[request]
+	switch {
+	case !e.Over, w.over[request] < 2 && (e.TakenUpAt == nil || e.Left() > 0):
+		return true
+	case !w.order.wait || e.Blocked != "":
+		return false
+	}
+	for _, t := range e.Targets {
+		if !t.Delivered && t.Reason != rotation.TargetHoldsForeign && t.Reason != rotation.TargetHoldsOther { // these need a person
+			return true
+		}
+	}
+	return false
+}
+
+// answered reports whether there is an answer: nothing is waited for any more,
+// or what isn't over is past its deadline, and nothing goes on.
+func (w *emergencyWatch) answered(now time.Time) bool {
+	settled, late := true, true
+	for id, e := range w.reports {
+		if w.pending(id) {
+			settled = false
+			late = late && !w.now.Before(*e.Deadline)
+		}
+	}
+	return settled || late && !w.order.wait && now.Sub(w.news) > lateness
+}
+
+// tell tells what is new.
+func (w *emergencyWatch) tell(e rotation.EmergencyReport) {
+	for _, line := range newsOf(e) {
+		if !w.told[line] {
+			w.told[line], w.news = true, time.Now()
+			fmt.Fprintln(w.app.err, line)
+		}
+	}
+}
+
+// answer prints the reports and makes the exit code of them.
+func (w *emergencyWatch) answer() error {
+	all := emergencies{}
+	left, slip := false, false
+	for _, r := range w.stored {
+		e := w.reports[r.ID]
+		all.Emergencies = append(all.Emergencies, e)
+		slip = slip || e.Outcome == rotation.NoSuchToken
+		left = left || !e.Over || e.TakenUpAt == nil || e.Left() > 0 || len(e.Alive) > 0
+	}
+	a := w.app
+	if err := a.print(all, all.write); err != nil {
+		return err
+	}
+	switch {
+	case slip:
+		return fmt.Errorf("revoke token %d for %s: %s", w.order.tokenID, w.stored[0].Slot, rotation.NoSuchToken)
+	case left:
+		return &exit{code: exitPartly}
+	}
+	return nil
+}
