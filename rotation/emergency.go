@@ -137,7 +137,6 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 		RevokeFirst: q.RevokeFirst, Only: only, TokenID: q.TokenID}
 	if q.TokenID == 0 {
 		r.giveUpIntent(a.Posted)
-		r.Condemned = r.High
 		for i := range r.Generations {
 			r.condemn(&r.Generations[i])
 		}
@@ -207,15 +206,13 @@ func (r *Record) hasten() {
 	}
 }
 
-// condemnFound marks a token that is listed only now: it is older than the
-// emergency by its number, or by its age.
+// condemnFound marks a token of the slot that is listed only now, and was made
+// before the last emergency of all of the slot.
 func (r *Record) condemnFound(g *Generation, created time.Time) {
 	e := r.Emergency
-	byAge := e != nil && e.TokenID == 0 && !created.IsZero() && created.Before(e.At)
-	if g.Number > r.Condemned && !byAge || g.Number == r.Current {
-		return
+	if e != nil && e.TokenID == 0 && !created.IsZero() && created.Before(e.At) && g.Number != r.Current {
+		g.Condemned = true
 	}
-	g.Condemned = true
 }
 
 // replaced notes what was issued in the place of what leaked.

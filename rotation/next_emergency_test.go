@@ -9,7 +9,7 @@ import (
 // current.
 func (s *scene) alarmed(set func(e *Emergency)) {
 	s.rec.Emergency = &Emergency{Requests: []int64{1}, At: s.now.Add(-time.Second), Deadline: s.now.Add(29 * time.Second)}
-	s.rec.Handled, s.rec.Condemned, s.rec.Lost = 1, 2, Leaked
+	s.rec.Handled, s.rec.Lost = 1, Leaked
 	s.g(1).Condemned, s.g(2).Condemned = true, true
 	s.obs.Targets = map[string]TargetSeen{}
 	set(s.rec.Emergency)
@@ -224,8 +224,8 @@ func TestAlarmGivesTheIntentUp(t *testing.T) {
 		s.rec.Intent, s.rec.High = &Intent{Generation: 3, Label: label(3)}, 3
 		s.rec.alarm(Alarm{Request: Request{ID: 1}, Posted: posted}, s.now)
 		g := s.rec.generation(3)
-		if s.rec.Intent != nil || s.rec.Condemned != 3 || (g != nil) != posted || g != nil && !(g.Condemned && g.Claimed) {
-			t.Errorf("posted %v: intent %+v, condemned up to %d, g3 %+v", posted, s.rec.Intent, s.rec.Condemned, g)
+		if s.rec.Intent != nil || (g != nil) != posted || g != nil && !(g.Condemned && g.Claimed) {
+			t.Errorf("posted %v: intent %+v, g3 %+v", posted, s.rec.Intent, g)
 		}
 		s.rec.discover(Token{ID: 9, Label: label(4), Created: s.now.Add(-1)}, 4)
 		s.rec.discover(Token{ID: 10, Label: label(5), Created: s.now.Add(1)}, 5)

@@ -37,7 +37,11 @@ func (w *world) beside(first, a Action) bool {
 // before it, and either a deadline that is over, or targets that were delivered.
 func (w *world) checkCondemned(g *Generation) {
 	e := w.rec.Emergency
-	if e == nil || !g.Condemned || g.Number > w.rec.Condemned && g.TokenID != e.TokenID && g.IssuedAt.After(e.At) {
+	older := e != nil && !g.IssuedAt.After(e.At)
+	if t := w.token(g.TokenID); t != nil && e != nil { // a number may be burnt after its token was made
+		older = older || t.Created.Before(e.At)
+	}
+	if e == nil || !g.Condemned || g.TokenID != e.TokenID && !older {
 		w.t.Fatalf("Revoke of g%d in an emergency that isn't its: %+v", g.Number, e)
 	}
 	if e.RevokeFirst || e.Only || !w.now.Before(e.Deadline) || !e.DoneAt.IsZero() || e.Foreign {

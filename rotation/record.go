@@ -46,9 +46,6 @@ type Record struct {
 	Handled int64 `json:"handled,omitempty"`
 	// Emergency is the last one; nil: there never was one.
 	Emergency *Emergency `json:"emergency,omitempty"`
-	// Condemned is the highest generation of which an emergency said that
-	// none up to it may live: also those that come to light later.
-	Condemned uint64 `json:"condemned,omitempty"`
 }
 
 // Intent is the journaled will to issue one generation.

@@ -100,6 +100,9 @@ func (l *life) standStill(d time.Duration) {
 	case <-timer.C:
 	case <-w.still:
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.stood = time.Now()
 }
 
 // take lets an act change the world, and checks the promises.
@@ -108,6 +111,9 @@ func (w *World) take(a act) error {
 	defer w.mu.Unlock()
 	by := a.cause.life
 	by.late, by.landing = a.cause.held, a.cause.late
+	if a.slot != "" && (a.class == apiMint || a.class == apiDeed || a.class == put) {
+		w.check.stopped(by, a.slot, a.name)
+	}
 	err := a.do()
 	by.late, by.landing = false, false
 	if a.class == commit { // the world outside is as it was

@@ -46,7 +46,8 @@ type life struct {
 	looked map[string]moment
 	proved map[int64]moment
 	began  time.Time
-	loaded moment // when it last read the declaration
+	stood  time.Time // when it last went on after it had stood still
+	loaded moment    // when it last read the declaration
 	// read is when it last took a target's value, not only its description;
 	// unread: its last attempt failed.
 	read   map[string]time.Time

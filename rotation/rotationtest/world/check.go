@@ -77,6 +77,7 @@ type checker struct {
 	// in force.
 	emergencies []emergency
 	paused      int
+	pauses      []rotation.Request
 	intents     map[*agent]map[string]bool
 	adopted     map[*agent]bool
 	// redeclared is when a person last changed a slot's declaration.

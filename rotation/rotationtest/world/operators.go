@@ -71,8 +71,9 @@ func (w *World) alarmed(a *agent, slot string) bool {
 func (w *World) pause(a *agent, d rotation.Declared, r *rand.Rand) {
 	scope := rotation.Scopes(d.Policy.Slot)[r.IntN(3)]
 	q := w.request(a, rotation.Request{Kind: rotation.RequestPause, Slot: scope})
+	w.check.pauses = append(w.check.pauses, q)
 	long := spell(r, 2*rotation.Day)
-	w.hinder(long)
+	w.check.hindered += long
 	w.check.paused++
 	w.spawn(func(ctx context.Context) {
 		sleep(ctx, long+time.Millisecond)
@@ -201,6 +202,32 @@ func (c *checker) restoring(by *life, id int64) {
 			if g.TokenID == id && g.Restore == 0 && !by.landing {
 				c.breach("commit before act: g%d of %s is restored, which the journal of %s doesn't intend", g.Number, d.Policy.Slot, by.agent.name)
 			}
+		}
+	}
+}
+
+// pauseHeard is how long after a pause, or after it stood still, a process may go on
+// with what it had begun.
+const pauseHeard = 10 * time.Minute
+
+// stopped checks that a process does nothing to a slot that was paused, but for
+// what an operator's other words ask for.
+func (c *checker) stopped(by *life, slot, what string) {
+	if c.paused == 0 || by.late || by.landing || time.Since(by.stood) < pauseHeard {
+		return
+	}
+	rec := by.agent.record(slot)
+	if rec.Emergency != nil || slices.ContainsFunc(rec.Generations, func(g rotation.Generation) bool { return g.Restore != 0 }) {
+		return
+	}
+	scopes := rotation.Scopes(slot)
+	for _, q := range c.pauses {
+		if !slices.Contains(scopes[:], q.Slot) || time.Since(q.At) < pauseHeard {
+			continue
+		}
+		stored, err := by.agent.journal.Request(context.Background(), q.ID)
+		if err == nil && stored.Kind == q.Kind && stored.At.Equal(q.At) && stored.ClosedAt.IsZero() {
+			c.breach("paused: %s does %s to %s", by.agent.name, what, slot)
 		}
 	}
 }
