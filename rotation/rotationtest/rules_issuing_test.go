@@ -95,7 +95,7 @@ func TestRuleLabelTakenByOthersStaysUnclaimed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 				l.API.SetLag(lag)
-				act := map[bool]string{true: "check", false: "issue"}[lag == 0]
+				act := map[bool]string{true: "check store1", false: "issue"}[lag == 0]
 				taken := false
 				before(l, act, func(string) {
 					if !taken {

@@ -116,7 +116,7 @@ var emergencies = []mutant{
 		Where:   "docs/decisions/orders.md",
 		Edits:   []edit{{"rotation/orders.go", `if n.pause == nil || n.hurry {`, `if n.pause == nil {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleEmergencyOnAPausedSlot",
-		InWorlds: true,
+		Beyond: "the leaked token is revoked at the deadline all the same, and a slot that is paused may stay bare",
 	},
 	{
 		Name: "revoke-issues-nothing", Rule: "what is revoked on request isn't replaced before a person says so",
