@@ -85,7 +85,7 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	if !c.intents[a][text] {
 		c.breach("promise 4: %s posts %s, which its journal doesn't intend", a.name, text)
 	}
-	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) {
+	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) && !c.killedByHand(last) {
 		c.breach("promise 4: %s made %s twice", a.name, text)
 	}
 	m := &made{by: by, label: text, at: now}
@@ -99,8 +99,22 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	}
 }
 
+// killedByHand reports whether a person did away with the token: a list that
+// lacks it says that its label is free.
+func (c *checker) killedByHand(m *made) bool {
+	for id, made := range c.calls.tokens {
+		if made == m {
+			return c.died[id].tick != 0
+		}
+	}
+	return false
+}
+
 // placeless checks that one target at least could take a new token.
 func (c *checker) placeless(a *agent, d rotation.Declared) {
+	if c.redeclared[d.Policy.Slot].after(a.current.loaded) {
+		return // it knows other targets than those that are declared now
+	}
 	targets := a.record(d.Policy.Slot).Targets
 	for _, t := range d.Policy.Targets {
 		if targets[t.Key].Reason != rotation.TargetHoldsForeign {
