@@ -46,7 +46,6 @@ type calls struct {
 // made is one token that an agent made.
 type made struct {
 	by      *life
-	id      int64
 	label   string
 	at      moment
 	written bool   // it reached a target
@@ -86,10 +85,10 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	if !c.intents[a][text] {
 		c.breach("promise 4: %s posts %s, which its journal doesn't intend", a.name, text)
 	}
-	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) && c.died[last.id].tick == 0 {
+	if last := c.calls.labels[text]; last != nil && last.by.agent == a && last.at.at.After(c.forgot) && !c.killedByHand(last) {
 		c.breach("promise 4: %s made %s twice", a.name, text)
 	}
-	m := &made{by: by, id: issued.ID, label: text, at: now}
+	m := &made{by: by, label: text, at: now}
 	c.calls.tokens[issued.ID], c.calls.labels[text] = m, m
 	rec := a.record(d.Policy.Slot)
 	if e := rec.Emergency; e != nil && e.DoneAt.IsZero() {
@@ -104,10 +103,21 @@ func (c *checker) minted(by *life, d rotation.Declared, issued rotation.Issued, 
 	}
 }
 
+// killedByHand reports whether a person did away with the token: a list that
+// lacks it says that its label is free.
+func (c *checker) killedByHand(m *made) bool {
+	for id, made := range c.calls.tokens {
+		if made == m {
+			return c.died[id].tick != 0
+		}
+	}
+	return false
+}
+
 // placeless checks that one target at least could take a new token.
 func (c *checker) placeless(a *agent, d rotation.Declared) {
-	if c.redeclared[d.Policy.Slot].after(a.current.loaded) { // the agent doesn't know yet
-		return
+	if c.redeclared[d.Policy.Slot].after(a.current.loaded) {
+		return // it knows other targets than those that are declared now
 	}
 	targets := a.record(d.Policy.Slot).Targets
 	for _, t := range d.Policy.Targets {

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	count = flag.Uint64("world-count", 0, "how many worlds to play, seeds 1 to that; 0 is 20000, or 500 with -short or -race")
+	count = flag.Uint64("world-count", 0, "how many worlds to play, seeds 1 to that; 0 is 10000, or 500 with -short or -race")
 	seed  = flag.Uint64("world-seed", 0, "play the world of this seed alone and tell its story; 0 plays many")
 	only  numbers
 	first = flag.Bool("world-first", false, "stop at the first world that breaks a promise, and say which one it is")
@@ -102,7 +102,7 @@ func TestWorlds(t *testing.T) {
 	case most == 0 && (testing.Short() || underRace):
 		most = 500
 	case most == 0:
-		most = 20000
+		most = 10000
 	}
 	began := time.Now()
 	y := playMany(t, most)
