@@ -18,7 +18,7 @@ func (w *work) issue(ctx context.Context, a Issue) {
 	w.mu.Lock()
 	intent := *w.rec.Intent
 	before, again := w.mem.posted[intent.Generation]
-	w.mem.posted[intent.Generation] = w.e.issuer.Now()
+	w.mem.posted[intent.Generation] = w.clock()
 	w.mu.Unlock()
 
 	issued, err := w.api().Issue(ctx, Order{UserID: a.UserID, AccountID: w.pol.AccountID,
@@ -111,8 +111,8 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 		w.deliverFailed(ctx, a.Target, err)
 		return
 	}
-	now := w.e.issuer.Now()
 	w.mu.Lock()
+	now := w.clock()
 	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event {

@@ -59,9 +59,9 @@ func (w *work) read(a Read) {
 	ctx, cancel := context.WithTimeout(w.soft, w.lookTime())
 	defer cancel()
 	reading, err := w.target(a.Target).Read(ctx, backends.Current)
-	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := w.clock()
 	if err != nil {
 		w.notRead(a.Target, err, now)
 		return
@@ -100,9 +100,9 @@ func (w *work) glance(a Glance) {
 	ctx, cancel := context.WithTimeout(w.soft, w.lookTime())
 	defer cancel()
 	meta, version, err := w.target(a.Target).Describe(ctx)
-	now := w.e.issuer.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := w.clock()
 	delete(w.obs.Targets, a.Target) // it may have been taken for failed
 	switch kind := backends.KindOf(err); {
 	case err == nil && w.rec.unmoved(meta, version, w.mem.versions[a.Target]):
@@ -239,8 +239,8 @@ func (w *work) prove(ctx context.Context, a Prove) {
 // ones only tell our own use from others': they are remembered, and go with the
 // next commit.
 func (w *work) proved(ctx context.Context, number uint64) {
-	now := w.e.issuer.Now()
 	w.mu.Lock()
+	now := w.clock()
 	g := w.rec.generation(number)
 	first := g.ProvedAt.IsZero() || g.Attempts > 0
 	if !first {
@@ -257,7 +257,7 @@ func (w *work) proved(ctx context.Context, number uint64) {
 func (w *work) proof(number uint64, result ProofResult) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.obs.Proofs[number] = Proof{At: w.e.issuer.Now(), Result: result}
+	w.obs.Proofs[number] = Proof{At: w.clock(), Result: result}
 }
 
 func (w *work) proveOther(a ProveOther) {
@@ -270,7 +270,7 @@ func (w *work) proveOther(a ProveOther) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.obs.Others[token.Fingerprint()] = Proof{At: w.e.issuer.Now(), Result: result}
+	w.obs.Others[token.Fingerprint()] = Proof{At: w.clock(), Result: result}
 }
 
 // use takes a token to the API once.
@@ -300,5 +300,5 @@ func (w *work) changed(patch func(mine []Token) []Token) {
 		w.obs.Tokens = nil
 		return
 	}
-	w.obs.Tokens = &TokensSeen{At: w.e.issuer.Now(), Mine: patch(slices.Clone(w.obs.Tokens.Mine)), Patched: true}
+	w.obs.Tokens = &TokensSeen{At: w.clock(), Mine: patch(slices.Clone(w.obs.Tokens.Mine)), Patched: true}
 }

@@ -59,6 +59,14 @@ func TestNextAsksTheGate(t *testing.T) {
 		{name: "nobody has the value of what is served, and the list calls it live", set: over(func(s *scene) {
 			s.obs.Proofs[2] = Proof{At: s.now, Result: NoValue}
 		}), want: []Action{Revoke{Generation: 1}}},
+		{name: "nobody has the value of what is served, and the number is now another token's", set: over(func(s *scene) {
+			s.obs.Proofs[2] = Proof{At: s.now, Result: NoValue}
+			s.g(2).Fingerprint = ""
+			for key, rec := range s.rec.Targets { // they are known by what was sent
+				rec.Payloads = []Payload{{Fingerprint: tokenTwo().Fingerprint(), Generation: 2}}
+				s.rec.Targets[key] = rec
+			}
+		}), reason: StillServed, until: 6 * time.Hour},
 		{name: "nobody has the value of what is served, and its end has come", set: over(func(s *scene) {
 			s.obs.Proofs[2] = Proof{At: s.now, Result: NoValue}
 			s.rec.Lost, s.rec.Blocked, s.rec.RetryAt = TokenExpired, IssueRefused, s.now.Add(Day)

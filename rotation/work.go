@@ -30,7 +30,9 @@ type work struct {
 	mu   sync.Mutex
 	rec  Record
 	obs  Observation
-	last time.Time // the API's time as of the last step
+	// last is the latest API's time that anything here was seen at. A time
+	// before it says that the clock was put right.
+	last time.Time
 	// tokens and account say how firm the two of obs are.
 	tokens, account ground
 	// asked is memory.asked before requests were last read.
@@ -68,7 +70,11 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
 		Posted: w.mem.posted, Checked: w.mem.checked, Versions: w.mem.versions}
+	for _, at := range w.mem.checked {
+		w.last = later(w.last, at)
+	}
 	for key, failed := range w.mem.unread {
+		w.last = later(w.last, failed.seen.At)
 		if w.obs.Began.Before(failed.seen.RetryAt) {
 			w.obs.Targets[key] = failed.seen
 		}
@@ -101,6 +107,13 @@ func (w *work) refresh() time.Time {
 		w.rewind(now)
 	}
 	w.last = now
+	return now
+}
+
+// clock is the API's time, for what is seen at it. The caller holds mu.
+func (w *work) clock() time.Time {
+	now := w.e.issuer.Now()
+	w.last = later(w.last, now)
 	return now
 }
 
@@ -138,6 +151,13 @@ func (w *work) rewind(now time.Time) {
 	for number, at := range w.mem.posted {
 		w.mem.posted[number] = earlier(at, now)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func earlier(a, b time.Time) time.Time {

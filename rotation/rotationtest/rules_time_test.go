@@ -53,6 +53,31 @@ func TestRuleAWrongClockIsPutRight(t *testing.T) {
 	}
 }
 
+// A clock that is set ahead while a target is read, and put right by the next
+// answer: the target was not read in a future that isn't.
+func TestRuleAClockThatIsSetDuringALook(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		l.Slot.Policy.Sweep, l.Slot.Policy.DriftCheck = time.Hour, time.Hour
+		l.InTurn()
+		settle(t, l, 1)
+		set := false
+		l.Script.Fault = func(act string) error {
+			if !set && strings.HasPrefix(act, "get store2") {
+				set = true
+				l.Script.SetAhead(10 * rotation.Day)
+			}
+			return nil
+		}
+		l.Run(2 * time.Hour)
+		if !set {
+			t.Fatal("no target was read")
+		}
+		l.Stores[1].Delete(rotationtest.LabPath)
+		l.Run(3 * time.Hour)
+		wantServed(t, l, l.Record().Current)
+	})
+}
+
 // A commit that takes long, or a process that stands still in it, makes the
 // proof too old to write by.
 func TestRuleAProofHoldsForAMinute(t *testing.T) {
