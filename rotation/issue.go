@@ -102,8 +102,10 @@ func (n *pass) pursue(intent *Intent) {
 		return
 	}
 	posted, mine := n.obs.Posted[intent.Generation], intent.Process == n.obs.Process
-	if !mine && posted.Before(intent.At) {
-		posted = intent.At // an earlier process may have posted it
+	// An earlier process may have posted it, though not after this one began,
+	// whatever the clock said by which the intent was journaled.
+	if at := earlier(intent.At, n.obs.Began); !mine && posted.Before(at) {
+		posted = at
 	}
 	unseen := n.replaces() && posted.IsZero() // a label that is taken is refused as well
 	if !unseen && !n.haveTokens(posted) {

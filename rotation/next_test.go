@@ -170,6 +170,10 @@ func TestNextIssues(t *testing.T) {
 			intent(s).Process = "earlier"
 			s.obs.Tokens.At = s.now.Add(-2 * time.Hour)
 		}, want: []Action{LookTokens{After: newScene().now.Add(-time.Hour)}}},
+		{name: "of an earlier process, journaled by a clock that was ahead", set: func(s *scene) {
+			intent(s).Process = "earlier"
+			s.rec.Intent.At = s.now.Add(Day)
+		}, want: []Action{Issue{UserID: 7}}},
 		{name: "posted before by this process, with a list from before it", set: func(s *scene) {
 			intent(s)
 			s.obs.Posted[3] = s.now

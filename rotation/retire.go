@@ -166,7 +166,7 @@ func (n *pass) proved(number uint64) bool {
 	}
 	if proof.Result == NoValue {
 		g := n.rec.generation(number)
-		if g == nil { // what stands there may be another token of that number
+		if g == nil || g.Fingerprint == "" { // what stands there may be another token of that number
 			return false
 		}
 		listed := n.tokenOf(g)

@@ -27,9 +27,9 @@ type work struct {
 	cut    context.CancelFunc
 	acting acting
 
-	mu   sync.Mutex
-	rec  Record
-	obs  Observation
+	mu  sync.Mutex
+	rec Record
+	obs Observation
 	// last is the latest API's time that anything here was seen at. A time
 	// before it says that the clock was put right.
 	last time.Time
@@ -71,6 +71,9 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
 		Posted: w.mem.posted, Checked: w.mem.checked, Versions: w.mem.versions}
 	for _, at := range w.mem.checked {
+		w.last = later(w.last, at)
+	}
+	for _, at := range w.mem.posted {
 		w.last = later(w.last, at)
 	}
 	for key, failed := range w.mem.unread {

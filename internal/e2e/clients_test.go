@@ -254,11 +254,12 @@ func (f *files) path(place string) string { return f.dir + "/" + place }
 
 func (f *files) cat(place string) (string, error) {
 	cmd := exec.CommandContext(context.Background(), "cat", f.path(place))
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	text, err := cmd.Output()
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) && strings.Contains(string(failed.Stderr), "No such file or directory") {
+		return "", outside.ErrAbsent // it alone knows: the file may be back by now
+	}
 	if err != nil {
-		if _, missing := os.Stat(f.path(place)); missing != nil {
-			return "", outside.ErrAbsent
-		}
 		return "", err
 	}
 	f.mu.Lock()

@@ -38,7 +38,7 @@ backends:
   sealed:  {type: vault, address: "%[1]s", mount: %[2]s, ca_file: "%[3]s", timeout: 2s, auth: {method: token, token: {file: sealed.token}}}
   denied:  {type: vault, address: "%[4]s", mount: %[5]s, timeout: 2s, auth: {method: token, token: {file: denied.token}}}
   missing: {type: vault, address: "%[4]s", mount: %[6]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
-  old:     {type: vault, address: "%[4]s", mount: %[7]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
+  old:     {type: vault, address: "%[4]s", mount: %[7]s, kv_version: 2, timeout: 2s, auth: {method: token, token: {file: root.token}}}
   away:    {type: vault, address: "%[8]s", mount: %[5]s, timeout: 2s, auth: {method: token, token: {file: root.token}}}
   local:   {type: file, dir: delivered}
 accounts:
@@ -113,8 +113,9 @@ func (f faultyStores) mend(t *testing.T) {
 }
 
 // TestStoreFaults: a store that is sealed, denied, out of reach, missing or of
-// version 1 makes its own target wait and say why. Its slot revokes nothing that may still be
-// served there, other slots go on, and it clears by itself.
+// another version than declared makes its own target wait and say why. Its slot
+// revokes nothing that may still be served there, other slots go on, and it
+// clears by itself.
 func TestStoreFaults(t *testing.T) {
 	t.Parallel()
 	program(t)

@@ -3,6 +3,7 @@ package rotationtest_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -332,10 +333,11 @@ func TestRuleOneBadTargetDelaysNoOther(t *testing.T) {
 			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 				spoil(l)
 				began := time.Now()
-				delivered := time.Time{}
+				var delivered time.Time
+				var once sync.Once // acts on targets come at the same time
 				l.Script.After = func() {
-					if _, ok := l.Serves(1); ok && delivered.IsZero() {
-						delivered = time.Now()
+					if _, ok := l.Serves(1); ok {
+						once.Do(func() { delivered = time.Now() })
 					}
 				}
 				l.Run(10 * time.Minute)

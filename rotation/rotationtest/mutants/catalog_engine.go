@@ -33,6 +33,19 @@ var engine = []mutant{
 		InWorlds: true,
 	},
 	{
+		Name: "clock-set-during-a-look", Rule: "what a look saw while the clock was ahead is taken back too, in this pass or a later one",
+		Where: `design.md, "More rules"`,
+		Edits: []edit{{"rotation/work.go", `	now := w.e.issuer.Now()
+	w.last = later(w.last, now)
+	return now`, `	return w.e.issuer.Now()`}, {"rotation/work.go", `	for key, failed := range w.mem.unread {
+		w.last = later(w.last, failed.seen.At)
+`, `	w.last = time.Time{}
+	for key, failed := range w.mem.unread {
+`}},
+		Package: "rotation/rotationtest", Test: "TestRuleAClockThatIsSetDuringALook",
+		InWorlds: true,
+	},
+	{
 		Name: "unseen-when-not-committed", Rule: "what the journal refused to take in is looked at again",
 		Where: `design.md, "Each target"`,
 		Edits: []edit{{"rotation/engine.go", `			w.unsee()

@@ -329,4 +329,11 @@ var issuing = []mutant{
 		Package: "rotation", Test: "TestNextIssues",
 		Beyond: "their agents act in turn, so that a world can be played again",
 	},
+	{
+		Name: "no-intent-from-the-future", Rule: "an intent of an earlier process was posted before this one began, whatever the clock said",
+		Where:   `design.md, "More rules"`,
+		Edits:   []edit{{"rotation/issue.go", `if at := earlier(intent.At, n.obs.Began); !mine`, `if at := intent.At; !mine`}},
+		Package: "rotation", Test: "TestNextIssues",
+		InWorlds: true,
+	},
 }

@@ -348,4 +348,11 @@ var retiring = []mutant{
 		Package: "rotation/rotationtest", Test: "TestRuleRemovedTargetLeavesTheGate",
 		Beyond: "the gate and the deliveries ask the declared targets alone; what stays behind is a record, and a back-off that isn't reset",
 	},
+	{
+		Name: "the-list-speaks-of-the-token-served", Rule: "the list proves what is served only where the token itself is known, not its number alone",
+		Where:   `design.md, "Each retired token"`,
+		Edits:   []edit{{"rotation/retire.go", `if g == nil || g.Fingerprint == "" {`, `if g == nil {`}},
+		Package: "rotation", Test: "TestNextAsksTheGate",
+		InWorlds: true,
+	},
 }

@@ -119,7 +119,11 @@ func (c *checker) placeless(a *agent, d rotation.Declared) {
 	if c.redeclared[d.Policy.Slot].after(a.current.loaded) {
 		return // it knows other targets than those that are declared now
 	}
-	targets := a.record(d.Policy.Slot).Targets
+	rec := a.record(d.Policy.Slot)
+	if e := rec.Emergency; e != nil && e.DoneAt.IsZero() {
+		return // an operator wants another token, wherever it can stand
+	}
+	targets := rec.Targets
 	for _, t := range d.Policy.Targets {
 		if targets[t.Key].Reason != rotation.TargetHoldsForeign {
 			return
@@ -254,7 +258,8 @@ func (c *checker) valueLost(a *agent, d rotation.Declared, g rotation.Generation
 		return // it knows other targets than those that are declared now
 	}
 	for _, t := range d.Targets {
-		if t.Format.Lossy() || c.byHand[t.Key()].after(a.current.looked[t.Key()]) {
+		looked := a.current.looked[t.Key()]
+		if t.Format.Lossy() || c.byHand[t.Key()].after(looked) || c.landed[t.Key()].after(looked) {
 			continue
 		}
 		for _, at := range []backends.Stage{backends.Current, backends.Previous} {

@@ -65,14 +65,15 @@ type checker struct {
 	story  []string
 	count  int
 
-	dead   map[string]bool      // by target key: it serves a dead token
-	bare   map[string]time.Time // since when a target has served no live token
-	served map[int64]time.Time  // when a token was last served at all
-	seen   map[sight]time.Time  // when an agent last read or wrote it somewhere
-	byHand map[string]moment    // when a person last changed a target
-	died   map[int64]moment     // when a person last killed a token
-	killed map[int64]bool       // by an emergency
-	landed map[string]moment    // when a write last landed late at a target
+	dead    map[string]bool      // by target key: it serves a dead token
+	bare    map[string]time.Time // since when a target has served no live token
+	served  map[int64]time.Time  // when a token was last served at all
+	seen    map[sight]time.Time  // when an agent last read or wrote it somewhere
+	byHand  map[string]moment    // when a person last changed a target
+	retired map[sight]time.Time  // when an agent last gave a token its grace
+	died    map[int64]moment     // when a person last killed a token
+	killed  map[int64]bool       // by an emergency
+	landed  map[string]moment    // when a write last landed late at a target
 	// emergencies are those that operators asked for; paused counts the pauses
 	// in force.
 	emergencies []emergency
@@ -119,6 +120,7 @@ func (c *checker) init(w *World) {
 	c.w = w
 	c.dead, c.served, c.seen = map[string]bool{}, map[int64]time.Time{}, map[sight]time.Time{}
 	c.bare = map[string]time.Time{}
+	c.retired = map[sight]time.Time{}
 	c.killed, c.landed = map[int64]bool{}, map[string]moment{}
 	c.byHand, c.died, c.wanted = map[string]moment{}, map[int64]moment{}, map[string]bool{}
 	c.intents, c.adopted, c.redeclared = map[*agent]map[string]bool{}, map[*agent]bool{}, map[string]moment{}
@@ -145,6 +147,9 @@ func (c *checker) event(by *life, e rotation.Event) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
 	c.w.note("%s: %s %s %s g%d token %d %s %s", by.agent.name, e.Slot+e.Account, e.Act, e.Reason, e.Generation, e.TokenID, e.Target, e.Detail)
+	if e.Act == rotation.ActMoved && e.Reason == rotation.GraceRunning {
+		c.retired[sight{by.agent, e.TokenID}] = time.Now()
+	}
 	if !by.dead.Load() { // else its journal may be another's by now
 		c.told(by.agent, e)
 	}
@@ -328,9 +333,9 @@ func (c *checker) revoking(by *life, victim rotation.Token) {
 	}
 	c.gate(by, d, victim)
 	now := time.Now()
-	if seen, ok := c.seen[sight{a, victim.ID}]; ok && seen.After(c.forgot) && now.Sub(seen) < c.grace(seen) {
+	if seen, ok := c.seen[sight{a, victim.ID}]; ok && seen.After(c.forgot) && now.Sub(seen) < c.grace(seen, c.retired[sight{a, victim.ID}]) {
 		c.breach("promise 2: %s is revoked %s after it was seen served", victim.Label, now.Sub(seen))
-	} else if served, ok := c.served[victim.ID]; ok && now.Sub(served) < c.grace(served) {
+	} else if served, ok := c.served[victim.ID]; ok && now.Sub(served) < c.grace(served, c.retired[sight{a, victim.ID}]) {
 		c.window(servedUnseen)
 	}
 	for _, t := range d.Targets {
@@ -350,11 +355,12 @@ func (c *checker) revoking(by *life, victim rotation.Token) {
 	}
 }
 
-// grace is the shortest grace that was declared around t.
-func (c *checker) grace(t time.Time) time.Duration {
+// grace is the shortest grace that was declared around t, or until its end was
+// journaled.
+func (c *checker) grace(t, journaled time.Time) time.Duration {
 	shortest := time.Duration(0)
 	for _, g := range c.graces {
-		if g.at.Before(t.Add(2 * time.Hour)) {
+		if g.at.Before(t.Add(2*time.Hour)) || !g.at.After(journaled) {
 			shortest = g.grace
 		}
 	}

@@ -147,6 +147,9 @@ func chanceOf(c class, s rotation.SlotState) float64 {
 	if s == rotation.SlotBlocked && c >= apiMint && c <= put && c != get {
 		return 0.5
 	}
+	if s == retiring && c == put { // an old version that is taken away
+		return 0.06
+	}
 	return chances[s]
 }
 

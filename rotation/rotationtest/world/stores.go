@@ -172,7 +172,12 @@ func (s store) Remove(ctx context.Context, ref backends.Ref, version backends.Ve
 	return s.write(ctx, "remove", ref, false, func(ctx context.Context) error {
 		w := s.life.agent.w
 		item, at, err := s.next.Get(ctx, ref, backends.Previous)
-		if token, known := w.api.Within(item.Payload); err == nil && at == version && (!known || w.check.works(token)) {
+		token, known := w.api.Within(item.Payload)
+		switch lives := !known || w.check.works(token); {
+		case err != nil || at != version || !lives:
+		case w.check.calls.restored[token.ID].after(s.life.listed):
+			w.check.window(changedSinceLook)
+		default:
 			w.check.breach("promise 5: a version of %s is removed that holds no dead token: %q", ref, token.Label)
 		}
 		return remover.Remove(ctx, ref, version)

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	count = flag.Uint64("world-count", 0, "how many worlds to play, seeds 1 to that; 0 is 10000, or 500 with -short or -race")
+	count = flag.Uint64("world-count", 0, "how many worlds to play, seeds 1 to that; 0 is 20000, or 500 with -short or -race")
 	seed  = flag.Uint64("world-seed", 0, "play the world of this seed alone and tell its story; 0 plays many")
 	only  numbers
 	first = flag.Bool("world-first", false, "stop at the first world that breaks a promise, and say which one it is")
@@ -102,7 +102,7 @@ func TestWorlds(t *testing.T) {
 	case most == 0 && (testing.Short() || underRace):
 		most = 500
 	case most == 0:
-		most = 10000
+		most = 20000
 	}
 	began := time.Now()
 	y := playMany(t, most)
@@ -120,9 +120,9 @@ func TestWorlds(t *testing.T) {
 			strings.Join(result.Broken, "\n"), strings.Join(result.Story, "\n"))
 	}
 	if n := len(y.failing); n > 0 {
-		lowest := slices.Min(slices.Collect(maps.Keys(y.failing)))
-		t.Errorf("%d of %d worlds broke a promise", n, y.worlds)
-		fmt.Printf("first broken world: seed %d after %d worlds\n", lowest, lowest)
+		seeds := slices.Sorted(maps.Keys(y.failing))
+		t.Errorf("%d of %d worlds broke a promise: the seeds %d", n, y.worlds, seeds)
+		fmt.Printf("first broken world: seed %d after %d worlds\n", seeds[0], seeds[0])
 	} else if most >= covering {
 		y.wantEveryFaultInEveryState(t)
 	}
