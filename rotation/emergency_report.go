@@ -34,6 +34,8 @@ type EmergencyReport struct {
 	// leaked; 0 is nothing, or nothing yet.
 	Generation uint64 `json:"generation"`
 	NewTokenID int64  `json:"new_token_id"`
+	// IssuedAt is when that was.
+	IssuedAt *time.Time `json:"issued_at"`
 	// Revoked are the tokens that are dead, in the order of their deaths;
 	// Alive those that leaked and may live still.
 	Revoked []RevokedToken `json:"revoked"`
@@ -95,7 +97,7 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, Blocked: rec.Blocked, Generation: e.Generation,
 		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
-		r.NewTokenID = g.TokenID
+		r.NewTokenID, r.IssuedAt = g.TokenID, moment(g.IssuedAt)
 	}
 	for i := range rec.Generations {
 		if g := &rec.Generations[i]; g.condemned(now) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/handover-agent/handover/agent"
 	"github.com/handover-agent/handover/agent/config"
 	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/agent/report"
@@ -57,9 +58,19 @@ func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration
 		return unanswered(d, err)
 	}
 	defer func() { err = also(err, running.Close()) }()
-	stored, err := running.Submit(ctx, o.requests(slots))
+	w, err := a.workAt(ctx, o, running, slots)
 	if err != nil {
 		return err
+	}
+	return w.answer()
+}
+
+// workAt has the agent in here carry the order out, and watches until there is an
+// answer.
+func (a *app) workAt(ctx context.Context, o order, running *agent.Agent, slots []string) (*emergencyWatch, error) {
+	stored, err := running.Submit(ctx, o.requests(slots))
+	if err != nil {
+		return nil, err
 	}
 	watching, stop := context.WithCancel(ctx)
 	worked := make(chan error, 1)
@@ -73,13 +84,11 @@ func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration
 	failed := <-worked
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
+		return nil, fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
 	case failed != nil:
-		return failed
-	case err != nil:
-		return err
+		return nil, failed
 	}
-	return w.answer()
+	return w, err
 }
 
 // confirmation is the word that a person types before all slots are rotated.
