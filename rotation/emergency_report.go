@@ -28,7 +28,8 @@ type EmergencyReport struct {
 	// RevokeFirst and TokenID are as they were asked for.
 	RevokeFirst bool  `json:"revoke_first,omitempty"`
 	TokenID     int64 `json:"named_token_id,omitempty"`
-	// Blocked: the slot waits for a person before it gets a new token.
+	// Blocked: the slot, or its account, waits for a person before it gets a
+	// new token.
 	Blocked Reason `json:"blocked,omitempty"`
 	// Generation and NewTokenID are what was issued in the place of what
 	// leaked; 0 is nothing, or nothing yet.
