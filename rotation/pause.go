@@ -39,6 +39,11 @@ type PauseStatus struct {
 	Reason string     `json:"reason,omitempty"`
 }
 
+// DescribePause tells of a request to pause.
+func DescribePause(q Request) PauseStatus {
+	return PauseStatus{Request: q.ID, Scope: q.Slot, Since: moment(q.At), Actor: q.Actor, Reason: q.Reason}
+}
+
 // Heed tells what open requests mean for the slot: whether it is paused.
 func (s *Status) Heed(open []Request) {
 	scopes := Scopes(s.Slot)
@@ -46,7 +51,7 @@ func (s *Status) Heed(open []Request) {
 		if q.Kind != RequestPause || !slices.Contains(scopes[:], q.Slot) {
 			continue
 		}
-		s.Paused = append(s.Paused, PauseStatus{Request: q.ID, Scope: q.Slot, Since: moment(q.At), Actor: q.Actor, Reason: q.Reason})
+		s.Paused = append(s.Paused, DescribePause(q))
 		if s.State != SlotBlocked { // a person is needed all the same
 			s.State, s.Reason = SlotPaused, Paused
 		}
