@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/handover-agent/handover/agent/config"
@@ -22,10 +19,8 @@ func (a *app) emergency(ctx context.Context, o order, d *config.Declaration, slo
 		_, err := namesOf(d).slot(o.names[0])
 		return err
 	}
-	if o.all && !o.yes {
-		if err := a.confirm(slots); err != nil {
-			return err
-		}
+	if err := a.confirmed(o, slots); err != nil {
+		return err
 	}
 	client := control.Dial(d.Agent.Socket)
 	stored, err := client.Submit(ctx, o.requests(slots))
@@ -80,31 +75,6 @@ func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration
 		return err
 	}
 	return w.answer()
-}
-
-// confirmation is the word that a person types before all slots are rotated.
-const confirmation = "emergency"
-
-// confirm asks the person at the terminal. Where nobody is asked, --yes is the
-// only answer.
-func (a *app) confirm(slots []string) error {
-	file, ok := a.in.(*os.File)
-	if ok {
-		info, err := file.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
-		return usage("--all --emergency revokes the tokens of %s, and there is no terminal to ask at: confirm it with --yes", number(len(slots), "slot"))
-	}
-	fmt.Fprintf(a.err, "This replaces and revokes every token of %s now.\nType %q to go on: ", number(len(slots), "slot"), confirmation)
-	word, err := bufio.NewReader(a.in).ReadString('\n')
-	if strings.TrimSpace(word) != confirmation {
-		if err != nil {
-			fmt.Fprintln(a.err)
-		}
-		return usage("nothing was done: the word is %q; where nobody can type it, confirm with --yes", confirmation)
-	}
-	return nil
 }
 
 // teller tells how emergencies stand: a running agent, or the one in here.

@@ -23,7 +23,7 @@ type order struct {
 	all    bool
 	reason string
 	wait   bool
-	// These are of an emergency alone.
+	// These are of an emergency, and of what else revokes or restores.
 	revokeFirst bool
 	deadline    durationFlag
 	tokenID     int64
@@ -35,8 +35,9 @@ func (o order) requests(slots []string) []rotation.Request {
 	list := make([]rotation.Request, len(slots))
 	for i, slot := range slots {
 		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: actor()}
+		list[i].TokenID = o.tokenID
 		if o.kind == rotation.RequestEmergency {
-			list[i].RevokeFirst, list[i].Deadline, list[i].TokenID = o.revokeFirst, time.Duration(o.deadline), o.tokenID
+			list[i].RevokeFirst, list[i].Deadline = o.revokeFirst, time.Duration(o.deadline)
 		}
 	}
 	return list
@@ -114,7 +115,7 @@ func (a *app) ask(ctx context.Context, o order) error {
 	if len(slots) == 0 {
 		return errors.New("the declaration declares no tokens, so there is nothing to ask for")
 	}
-	if o.kind == rotation.RequestEmergency {
+	if o.kind.Urgent() {
 		return a.emergency(ctx, o, d, slots)
 	}
 	client := control.Dial(d.Agent.Socket)

@@ -29,7 +29,8 @@ and log with who made it, since when and why.
 
 Reading goes on, so that 'handover status' stays true, and so does time: a token
 that runs out while its slot is paused is dead, and its readers are cut off.
-What a person orders beside (rotate --emergency) is carried out.
+What a person orders beside (rotate --emergency, revoke,
+restore) is carried out.
 
 A SLOT is ACCOUNT/TOKEN; an ACCOUNT's pause also holds the slots that it gets
 later. A running agent gets the order through its control socket; without one,

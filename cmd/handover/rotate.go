@@ -83,6 +83,13 @@ func (o order) check(changed func(flag string) bool) error {
 		return usage(`--emergency needs --reason "…": why, for the history`)
 	case o.deadline <= 0:
 		return usage("--deadline %s is too short: to wait for no target is --revoke-first", &o.deadline)
+	}
+	return o.checkToken(changed)
+}
+
+// checkToken looks at --token-id.
+func (o order) checkToken(changed func(flag string) bool) error {
+	switch {
 	case changed("token-id") && o.tokenID < 1:
 		return usage("--token-id %d is no number of a token", o.tokenID)
 	case o.tokenID > 0 && (o.all || len(o.names) != 1):
