@@ -28,6 +28,9 @@ type EmergencyReport struct {
 	// RevokeFirst and TokenID are as they were asked for.
 	RevokeFirst bool  `json:"revoke_first,omitempty"`
 	TokenID     int64 `json:"named_token_id,omitempty"`
+	// RevokeOnly: nothing is issued in the place of what is revoked, and no
+	// target is waited for.
+	RevokeOnly bool `json:"revoke_only,omitempty"`
 	// Blocked: the slot, or its account, waits for a person before it gets a
 	// new token.
 	Blocked Reason `json:"blocked,omitempty"`
@@ -72,9 +75,12 @@ type EmergencyTarget struct {
 	OldVersions bool `json:"old_versions_left,omitempty"`
 }
 
-// Left counts the targets that aren't delivered.
+// Left counts the targets that aren't delivered; none is where nothing is issued.
 func (r EmergencyReport) Left() int {
 	left := 0
+	if r.RevokeOnly {
+		return left
+	}
 	for _, t := range r.Targets {
 		if !t.Delivered {
 			left++
@@ -95,7 +101,7 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 	}
 	r := EmergencyReport{Slot: rec.Slot, Requests: e.Requests, Over: !e.open(), Outcome: e.Outcome,
 		AskedAt: moment(e.Asked), TakenUpAt: moment(e.At), Deadline: moment(e.Deadline), OverAt: moment(e.DoneAt),
-		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, Blocked: rec.Blocked, Generation: e.Generation,
+		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, RevokeOnly: e.Only, Blocked: rec.Blocked, Generation: e.Generation,
 		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
 		r.NewTokenID, r.IssuedAt = g.TokenID, moment(g.IssuedAt)

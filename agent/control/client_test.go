@@ -162,14 +162,31 @@ func TestRefusals(t *testing.T) {
 			_, err := c.Request(ctx, -1)
 			return err
 		}, 400, control.ErrInvalid, "a number from 1"},
-		"none":           {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
-		"too many":       {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
-		"no slot":        {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
-		"unknown kind":   {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
-		"long slot":      {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
-		"long reason":    {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
-		"reason in ANSI": {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
-		"no reason":      {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, "an emergency needs a reason"},
+		"none":                    {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
+		"too many":                {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
+		"no slot":                 {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
+		"unknown kind":            {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
+		"long slot":               {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
+		"long reason":             {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
+		"reason in ANSI":          {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
+		"no reason":               {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, `kind "emergency" needs a reason`},
+		"revoke without a reason": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRevoke, Slot: "a/b"}), 400, control.ErrInvalid, `kind "revoke" needs a reason`},
+		"a pause of no scope": {&agent{}, func(ctx context.Context, c *control.Client) error {
+			_, err := c.EndPauses(ctx, "", "")
+			return err
+		}, 400, control.ErrInvalid, "names no scope"},
+		"no account": {&agent{}, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Tokens(ctx, "")
+			return err
+		}, 400, control.ErrInvalid, "names no account"},
+		"tokens broken": {broken, func(ctx context.Context, c *control.Client) error {
+			_, err := c.Tokens(ctx, "a@service")
+			return err
+		}, 500, nil, errDisk.Error()},
+		"pauses broken": {broken, func(ctx context.Context, c *control.Client) error {
+			_, err := c.EndPauses(ctx, "*", "")
+			return err
+		}, 500, nil, errDisk.Error()},
 		"negative token": {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
 		"planned, and in a hurry": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRotate, Slot: "a/b", Deadline: time.Second}), 400,
 			control.ErrInvalid, "a request to rotate has no order"},
@@ -217,6 +234,37 @@ func submit(list ...rotation.Request) func(context.Context, *control.Client) err
 	return func(ctx context.Context, c *control.Client) error {
 		_, err := c.Submit(ctx, list)
 		return err
+	}
+}
+
+// Every kind of order goes through, with what it names.
+func TestOrdersOfEveryKind(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	orders := []rotation.Request{
+		{Kind: rotation.RequestPause, Slot: rotation.WholeAgent, Reason: "an audit"}, {Kind: rotation.RequestPause, Slot: "a@service"},
+		{Kind: rotation.RequestRevoke, Slot: "a/b", Reason: "leaked", TokenID: 7}, {Kind: rotation.RequestRestore, Slot: "a/b", TokenID: 7},
+		{Kind: rotation.RequestDeactivate, Slot: "a/b"}, {Kind: rotation.RequestAdopt, Slot: "a/b"},
+	}
+	stored, err := client.Submit(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range stored {
+		if r.Kind != orders[i].Kind || r.Slot != orders[i].Slot || r.Reason != orders[i].Reason || r.TokenID != orders[i].TokenID || r.ID == 0 {
+			t.Errorf("%+v was asked for, %+v is stored", orders[i], r)
+		}
+	}
+	ended, err := client.EndPauses(t.Context(), "a@service", "uid 77")
+	if err != nil || len(ended) != 1 || ended[0].ID != stored[1].ID || ended[0].Outcome != "resumed by "+stored[0].Actor {
+		t.Errorf("the pauses that ended: %+v, %v; want one, by the caller that the kernel names", ended, err)
+	}
+	if ended, err := client.EndPauses(t.Context(), "b@service", ""); err != nil || len(ended) != 0 {
+		t.Errorf("a scope without a pause: %+v, %v", ended, err)
+	}
+	found, err := client.Tokens(t.Context(), "a b@service")
+	if err != nil || found.Account != "a b@service" || len(found.Tokens) != 1 || found.Tokens[0].ID != 7 {
+		t.Errorf("its tokens: %+v, %v", found, err)
 	}
 }
 

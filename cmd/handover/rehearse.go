@@ -104,13 +104,21 @@ func (a *app) play(ctx context.Context, o order, running *agent.Agent, out *rehe
 	if o.reason == "" {
 		o.reason = "rehearsal"
 	}
-	w, err := a.workAt(ctx, o, running, []string{out.Slot})
-	if err != nil {
-		return err
-	}
-	out.Emergency = w.reports[w.stored[0].ID]
+	out.Emergency, err = a.playOne(ctx, o, running, out.Slot)
 	out.Steps = stepsOf(out.Emergency)
-	return nil
+	return err
+}
+
+// playOne has the agent in here carry an order out, and returns how it ended.
+func (a *app) playOne(ctx context.Context, o order, running *agent.Agent, slot string) (e rotation.EmergencyReport, err error) {
+	err = workIn(ctx, running, []string{slot}, func(ctx context.Context, to hand) error {
+		w, err := a.watchOver(ctx, o, to, []string{slot})
+		if err == nil {
+			e = w.reports[w.stored[0].ID]
+		}
+		return err
+	})
+	return e, err
 }
 
 // strike revokes what was issued, also when ctx is done. It returns how many
@@ -118,11 +126,8 @@ func (a *app) play(ctx context.Context, o order, running *agent.Agent, out *rehe
 func (a *app) strike(ctx context.Context, running *agent.Agent, slot string) (alive int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	w, err := a.workAt(ctx, order{kind: rotation.RequestRevoke, reason: "the rehearsal is over"}, running, []string{slot})
-	if err != nil {
-		return 0, err
-	}
-	return len(w.reports[w.stored[0].ID].Alive), nil
+	e, err := a.playOne(ctx, order{kind: rotation.RequestRevoke, reason: "the rehearsal is over"}, running, slot)
+	return len(e.Alive), err
 }
 
 // stepsOf tells what happened, and when.

@@ -92,41 +92,17 @@ func (o order) check(changed func(flag string) bool) error {
 		return usage(`--emergency needs --reason "…": why, for the history`)
 	case o.deadline <= 0:
 		return usage("--deadline %s is too short: to wait for no target is --revoke-first", &o.deadline)
+	}
+	return o.checkToken(changed)
+}
+
+// checkToken looks at --token-id.
+func (o order) checkToken(changed func(flag string) bool) error {
+	switch {
 	case changed("token-id") && o.tokenID < 1:
 		return usage("--token-id %d is no number of a token", o.tokenID)
 	case o.tokenID > 0 && (o.all || len(o.names) != 1):
 		return usage("--token-id needs one SLOT: the one whose account the token is of")
 	}
 	return nil
-}
-
-func (a *app) resumeCommand() *cobra.Command {
-	o := order{kind: rotation.RequestResume}
-	adopt := false
-	cmd := &cobra.Command{
-		Use:   "resume SLOT|ACCOUNT... | --all",
-		Short: "Let blocked slots go on, and adopt unclaimed tokens",
-		Long: `Let slots go on that wait for a person: what blocked them was looked at.
-Back-offs end too. 'handover status' tells which slots are blocked, and why.
-
-With --adopt the unclaimed tokens of the slots are claimed: those that carry
-this agent's label and aren't in its journal, as after the journal was lost. The
-agent then retires them as its own. Make sure that no other agent uses this
-agent's id: the tokens could be in use there.` + asked,
-		Example: `  handover resume pipeline_automation@service/pipeline-production
-  handover resume --adopt "Pipeline Automation"
-  handover resume --all`,
-		Args:              slotArgs(&o.all),
-		ValidArgsFunction: a.completeSlots,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.names = args
-			if adopt {
-				o.kind = rotation.RequestAdopt
-			}
-			return a.ask(cmd.Context(), o)
-		},
-	}
-	cmd.Flags().BoolVar(&o.all, "all", false, "every declared slot")
-	cmd.Flags().BoolVar(&adopt, "adopt", false, "claim the slots' unclaimed tokens")
-	return cmd
 }
