@@ -140,6 +140,29 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// call is one call of a client, of which the error alone is looked at.
+type call func(context.Context, *control.Client) error
+
+func request(id int64) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Request(ctx, id); return err }
+}
+
+func endPauses(scope string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.EndPauses(ctx, scope, ""); return err }
+}
+
+func tokens(account string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Tokens(ctx, account); return err }
+}
+
+func emergencies(slots ...string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Emergencies(ctx, slots); return err }
+}
+
+func status() call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Status(ctx); return err }
+}
+
 func TestRefusals(t *testing.T) {
 	broken := &agent{fails: errDisk}
 	long := rotate("a/b")
@@ -148,20 +171,14 @@ func TestRefusals(t *testing.T) {
 	ansi.Reason = "\x1b[2J"
 	tests := map[string]struct {
 		handler *agent
-		call    func(context.Context, *control.Client) error
+		call    call
 		status  int
 		kind    error
 		want    string
 	}{
-		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
-		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, 9)
-			return err
-		}, 404, control.ErrNotFound, "request 9"},
-		"no id": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, -1)
-			return err
-		}, 400, control.ErrInvalid, "a number from 1"},
+		"unknown slot":            {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
+		"unknown request":         {&agent{}, request(9), 404, control.ErrNotFound, "request 9"},
+		"no id":                   {&agent{}, request(-1), 400, control.ErrInvalid, "a number from 1"},
 		"none":                    {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
 		"too many":                {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
 		"no slot":                 {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
@@ -171,35 +188,17 @@ func TestRefusals(t *testing.T) {
 		"reason in ANSI":          {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
 		"no reason":               {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, `kind "emergency" needs a reason`},
 		"revoke without a reason": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRevoke, Slot: "a/b"}), 400, control.ErrInvalid, `kind "revoke" needs a reason`},
-		"a pause of no scope": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.EndPauses(ctx, "", "")
-			return err
-		}, 400, control.ErrInvalid, "names no scope"},
-		"no account": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Tokens(ctx, "")
-			return err
-		}, 400, control.ErrInvalid, "names no account"},
-		"tokens broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Tokens(ctx, "a@service")
-			return err
-		}, 500, nil, errDisk.Error()},
-		"pauses broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.EndPauses(ctx, "*", "")
-			return err
-		}, 500, nil, errDisk.Error()},
-		"negative token": {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
+		"a pause of no scope":     {&agent{}, endPauses(""), 400, control.ErrInvalid, "names no scope"},
+		"no account":              {&agent{}, tokens(""), 400, control.ErrInvalid, "names no account"},
+		"tokens broken":           {broken, tokens("a@service"), 500, nil, errDisk.Error()},
+		"pauses broken":           {broken, endPauses("*"), 500, nil, errDisk.Error()},
+		"negative token":          {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
 		"planned, and in a hurry": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRotate, Slot: "a/b", Deadline: time.Second}), 400,
 			control.ErrInvalid, "a request to rotate has no order"},
-		"emergencies broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Emergencies(ctx, []string{"a/b"})
-			return err
-		}, 500, nil, errDisk.Error()},
-		"journal broken":  {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
-		"agent is ending": {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
-		"status broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Status(ctx)
-			return err
-		}, 500, nil, errDisk.Error()},
+		"emergencies broken": {broken, emergencies("a/b"), 500, nil, errDisk.Error()},
+		"journal broken":     {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
+		"agent is ending":    {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
+		"status broken":      {broken, status(), 500, nil, errDisk.Error()},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
