@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -11,10 +12,11 @@ import (
 
 // EndPauses closes the pauses of just that scope: a slot's, an account's, or
 // WholeAgent. It returns those that it closed, also beside an error. A running
-// engine has to be told of each slot concerned (Engine.Asked).
+// engine has to be told of each slot concerned (Engine.Asked). A request that can't
+// be read stops its slots, whose passes say so, and keeps no other from its end.
 func EndPauses(ctx context.Context, journal Journal, scope, actor string) (ended []Request, err error) {
 	open, err := journal.OpenRequests(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrBadRow) {
 		return nil, err
 	}
 	for _, q := range open {
