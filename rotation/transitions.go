@@ -295,6 +295,9 @@ func (r *Record) move(a Move, now time.Time) Event {
 	if a.To != Observing {
 		g.Restore = 0
 	}
+	if !g.revoked() { // nobody is to be told of what isn't so any more
+		g.Hooks = nil
+	}
 	if a.RevokeAfter.After(g.RevokeAfter) {
 		g.RevokeAfter = a.RevokeAfter
 	}
@@ -348,6 +351,7 @@ func (r *Record) resume(a Resume) Event {
 	}
 	r.Blocked, r.Attempts, r.RetryAt = "", 0, time.Time{}
 	r.handle(a.Request, a.Rotate)
+	r.retryHooks()
 	for key, t := range r.Targets {
 		if t.State == TargetBlocked {
 			t.State = Behind
