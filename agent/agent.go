@@ -112,8 +112,8 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Process: process,
-		Log: a.log, OnEvent: a.event})
-	a.declared, err = open(ctx, d, a.log)
+		Log: a.log, OnEvent: a.event, OnHook: func(slot string) { a.wake(slot) }})
+	a.declared, err = open(ctx, d, opt.Version, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +153,9 @@ func newProcess() string {
 func (a *Agent) Close() error {
 	if !a.closed.CompareAndSwap(false, true) {
 		return nil
+	}
+	if a.engine != nil {
+		a.engine.Close()
 	}
 	var all []error
 	if a.declared != nil {

@@ -86,6 +86,9 @@ type Token struct {
 	Schedule    rotation.Schedule
 	// BlockOnRevocation: a token revoked by others waits for a person.
 	BlockOnRevocation bool
+	// OnDelivery and OnRevocation are told of this token; tokens that take
+	// them from one place share them.
+	OnDelivery, OnRevocation []TokenHook
 	// Deliver has at least one target.
 	Deliver []Target
 }
@@ -131,6 +134,8 @@ func (d *Declaration) policy(account Account, token Token) rotation.Policy {
 		URL:               d.Qualytics.URL,
 		Schedule:          token.Schedule,
 		BlockOnRevocation: token.BlockOnRevocation,
+		OnDelivery:        hookPolicies(token.OnDelivery),
+		OnRevocation:      hookPolicies(token.OnRevocation),
 		DriftCheck:        d.Agent.DriftCheck,
 		Sweep:             d.Agent.Sweep,
 		Targets:           make([]rotation.TargetPolicy, 0, len(token.Deliver)),
