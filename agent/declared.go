@@ -11,6 +11,7 @@ import (
 	"github.com/handover-agent/handover/agent/config"
 	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/agent/hooks"
+	"github.com/handover-agent/handover/agent/notify"
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -31,7 +32,9 @@ type declared struct {
 	// hooks are those of the slots that have any, by the slot's number.
 	hooks    map[int]tokenHooks
 	webhooks []*hooks.Webhook
-	backends []backends.Backend
+	// receivers are told what a person should look at.
+	receivers []notify.Receiver
+	backends  []backends.Backend
 	// passes are under way with these backends; [Agent.borrow] adds them.
 	passes sync.WaitGroup
 }
@@ -58,6 +61,9 @@ func open(ctx context.Context, d *config.Declaration, version string, log *slog.
 		}
 		byName[b.Name] = opened
 		w.backends = append(w.backends, opened)
+	}
+	if err := w.openNotify(d.Notify, version); err != nil {
+		return nil, errors.Join(err, w.close())
 	}
 	made := map[*config.TokenHook][]rotation.Hook{}
 	for _, account := range d.Accounts {

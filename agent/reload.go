@@ -70,6 +70,7 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	a.mu.Lock()
 	a.declared, a.loadedAt, a.reload = fresh, a.pace.Now(), true
 	a.mu.Unlock()
+	a.notifier.Use(fresh.receivers)
 	for _, line := range Changes(old.policies, fresh.policies) {
 		a.log.Info("declaration changed", "change", line)
 	}

@@ -98,6 +98,10 @@ const (
 	HookGivenUp Reason = "hook_given_up"
 )
 
+// DetailDrift is in the event of a target that was seen and doesn't serve the
+// current token any more, though nobody here changed that.
+const DetailDrift = "drift"
+
 // Act names what an event of the history tells.
 type Act string
 

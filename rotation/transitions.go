@@ -87,6 +87,9 @@ func (r *Record) see(a See, t TargetPolicy, now time.Time) Event {
 			g.Fingerprint = m.Token
 		}
 	}
+	if old.State == InStep && rec.State == Behind && rec.Reason != TargetReshaped {
+		event.Detail = DetailDrift
+	}
 	if a.Serving.Other != "" {
 		event.Fingerprint = a.Serving.Other
 	}

@@ -72,6 +72,7 @@ func (c *checker) check(file *fileKeys) *Declaration {
 			c.told[name] = c.hookLists("environments."+name, environment.OnDelivery, environment.OnRevocation)
 		}
 	}
+	d.Notify = c.notify(file.Notify)
 	d.Accounts = c.accounts(file, d.Agent.ID)
 	for name := range file.Backends {
 		if !c.used[name] {

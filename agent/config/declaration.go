@@ -17,6 +17,8 @@ type Declaration struct {
 	Qualytics Qualytics
 	// Backends are in the order of their names.
 	Backends []Backend
+	// Notify are told what a person should look at.
+	Notify []Notify
 	// Accounts are in the order of the file.
 	Accounts []Account
 	// Warnings are what is legal and doubtful, sorted by place.

@@ -70,3 +70,23 @@ func TestHooksAreInherited(t *testing.T) {
 		t.Errorf("the policy of the third has %+v", policies[2])
 	}
 }
+
+// TestNotify: names tell receivers apart, and defaults are filled in.
+func TestNotify(t *testing.T) {
+	d := mustParse(t, small+`
+notify:
+  - {url: "https://ops.acme.example/alerts"}
+  - {url: "https://ops.acme.example/pages", events: [emergency], every: 1h, timeout: 5s, secret: {env: HOOK_SECRET}, ca_file: ca.pem}
+  - {url_from: {file: slack-url}, format: slack}
+`, Base("/etc/handover"))
+	want := []Notify{
+		{Name: "ops.acme.example", URL: "https://ops.acme.example/alerts", Timeout: 30 * time.Second, Every: 24 * time.Hour},
+		{Name: "ops.acme.example (2)", URL: "https://ops.acme.example/pages", Timeout: 5 * time.Second, Every: time.Hour,
+			Events: []string{"emergency"}, Secret: secret.Source{Env: "HOOK_SECRET"}, CAFile: "/etc/handover/ca.pem"},
+		{Name: "file /etc/handover/slack-url", URLFrom: secret.Source{File: "/etc/handover/slack-url"}, Slack: true,
+			Timeout: 30 * time.Second, Every: 24 * time.Hour},
+	}
+	if diff := cmp.Diff(want, d.Notify); diff != "" {
+		t.Error(diff)
+	}
+}

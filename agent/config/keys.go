@@ -20,6 +20,7 @@ type fileKeys struct {
 	Backends     map[string]backendKeys     `yaml:"backends" doc:"the stores, by a name of your choice"`
 	Defaults     environmentKeys            `yaml:"defaults" doc:"what holds for every token that doesn't say otherwise"`
 	Environments map[string]environmentKeys `yaml:"environments" doc:"what holds for the tokens of an environment, by its name"`
+	Notify       []notifyKeys               `yaml:"notify" doc:"who is told what a person should look at"`
 	Accounts     []accountKeys              `yaml:"accounts" required:"true" doc:"the service accounts and their tokens"`
 }
 

@@ -64,6 +64,7 @@ func used() *metrics.Metrics {
 	m.Call("GET /user-tokens/service", 200, 30*time.Millisecond)
 	m.Call("GET /user-tokens/service", 503, time.Second)
 	m.Call("PUT /user-tokens/{id}", 0, time.Minute)
+	m.Notification("ops.acme.example", "dropped")
 	m.Emergency(1400 * time.Millisecond)
 	m.Pass(300*time.Millisecond, rotation.AtRest)
 	return m
@@ -112,6 +113,7 @@ func TestWhatTheAgentDoes(t *testing.T) {
 	wantSamples(t, scrape(t, used()),
 		`handover_events_total{act="issued",reason="age"} 2`,
 		`handover_hooks_total{result="done"} 1`,
+		`handover_notifications_total{result="dropped",to="ops.acme.example"} 1`,
 		`handover_hooks_total{result="failed"} 2`,
 		`handover_events_total{act="delivered",reason="none"} 1`,
 		`handover_events_total{act="deliver_failed",reason="target_denied"} 1`,

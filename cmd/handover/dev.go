@@ -166,9 +166,10 @@ func (a *app) devDeclaration(o devOptions, world *simulation, address string) (*
 	return d, free.Close()
 }
 
-// tellNobody takes the hooks out: who is told would act on tokens that aren't
+// tellNobody takes hooks and notifications out: who is told would act on tokens that aren't
 // real.
 func tellNobody(d *config.Declaration) {
+	d.Notify = nil
 	for _, account := range d.Accounts {
 		for i := range account.Tokens {
 			account.Tokens[i].OnDelivery, account.Tokens[i].OnRevocation = nil, nil

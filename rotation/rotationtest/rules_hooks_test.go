@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/handover-agent/handover/backends/mem"
 	"github.com/handover-agent/handover/rotation"
 	"github.com/handover-agent/handover/rotation/rotationtest"
 )
@@ -233,4 +234,38 @@ func TestRuleAPauseHoldsHooks(t *testing.T) {
 			t.Errorf("it was run %d times in the pause", n-tried)
 		}
 	})
+}
+
+// TestRuleDriftIsTold: of what somebody else changed, and not of what the agent
+// or the declaration did.
+func TestRuleDriftIsTold(t *testing.T) {
+	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
+		drifts := func() (n int) {
+			for _, e := range l.Told(rotation.ActSeen) {
+				if e.Detail == rotation.DetailDrift {
+					n++
+				}
+			}
+			return n
+		}
+		settle(t, l, 1)
+		l.Slot.Policy.DriftCheck = time.Hour
+		rotate(t, l)
+		l.Run(2 * time.Hour)
+		if n := drifts(); n != 0 {
+			t.Fatalf("%d drifts are told before there was one", n)
+		}
+		if !l.Stores[1].RollBack(rotationtest.LabPath) {
+			t.Fatal("nothing to roll back to")
+		}
+		l.Run(2 * time.Hour)
+		if n := drifts(); n != 1 {
+			t.Errorf("%d drifts are told", n)
+		}
+		overwrite(l, "a person's") // is foreign, and told as that
+		l.Run(2 * time.Hour)
+		if n := drifts(); n != 1 {
+			t.Errorf("%d drifts are told after a foreign value", n)
+		}
+	}, tokenStore(mem.LikeVault()), tokenStore(mem.LikeVault()))
 }
