@@ -31,8 +31,21 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 	}
 	for _, r := range stored {
 		a.asked(r, declared.under(r.Slot))
+		if r.Kind == rotation.RequestPause {
+			a.logPause(r)
+		}
 	}
 	return stored, nil
+}
+
+// Tokens lists what Qualytics has of an account now, whoever issued it. No list
+// at hand is used: what an attacker made a moment ago is to be seen.
+func (a *Agent) Tokens(ctx context.Context, account string) (report.Tokens, error) {
+	list, err := a.client.Urgent().Tokens(ctx)
+	if err != nil {
+		return report.Tokens{}, err
+	}
+	return report.TokensOf(list, account, a.current().process.agent.ID, a.client.Now()), nil
 }
 
 // asked tells the engine and the loop of a request that concerns these slots.
@@ -48,10 +61,29 @@ func (a *Agent) asked(r rotation.Request, slots []string) {
 // slots that were paused by them.
 func (a *Agent) EndPauses(ctx context.Context, scope, actor string) ([]rotation.Request, error) {
 	ended, err := rotation.EndPauses(ctx, a.journal, scope, actor)
+	for _, r := range ended {
+		a.log.Info("pause ended", "scope", scope, "request", r.ID, "actor", actor)
+	}
 	if len(ended) > 0 {
 		a.asked(ended[0], a.current().under(scope))
 	}
 	return ended, err
+}
+
+// logPause tells of a pause when it begins, and at each start.
+func (a *Agent) logPause(r rotation.Request) {
+	a.log.Warn("paused", "scope", r.Slot, "request", r.ID, "since", r.At, "actor", r.Actor, "detail", r.Reason)
+}
+
+// logPauses tells of the pauses that are in force. What can't be read of them
+// stops its slots, and their passes say so.
+func (a *Agent) logPauses(ctx context.Context) {
+	open, _ := a.journal.OpenRequests(ctx)
+	for _, r := range open {
+		if r.Kind == rotation.RequestPause {
+			a.logPause(r)
+		}
+	}
 }
 
 // Request returns a stored request, or rotation.ErrNoRecord.

@@ -82,6 +82,9 @@ func TestSubmitPauses(t *testing.T) {
 			a = w.agent()
 			w.drive(a)
 			later(time.Second)
+			if got := strings.Count(w.logged(), "msg=paused scope="+scope+" "); got != 2 {
+				t.Errorf("%s: the log tells of the pause %d times, want when it was made and at the start", scope, got)
+			}
 			if _, err := a.Submit(t.Context(), append(rotate(gateSlot), rotate(pipelineSlot)...)); err != nil {
 				t.Fatal(err)
 			}

@@ -61,6 +61,7 @@ func (a *Agent) drive(ctx context.Context, only []string) error {
 	l.adopt()
 	a.ready.Store(true)
 	defer a.ready.Store(false)
+	a.logPauses(ctx)
 	if a.opt.OnReady != nil {
 		a.opt.OnReady()
 	}

@@ -72,15 +72,18 @@ func (e *Engine) deactivateAccount(ctx context.Context, rec *AccountRecord, user
 		return false, e.staysOn(ctx, rec, err)
 	}
 	event := Event{Act: ActDeactivated}
+	again := err != nil && !errors.Is(err, ErrInvalidAnswer) // that one is of a deployment without the call, most often
 	if err != nil {
 		e.hold(err, false)
 		why, _ := apiReason(err)
 		event = Event{Act: ActAccountFailed, Reason: why, Detail: err.Error()}
-		rec.RetryAt = e.issuer.Now().Add(backOff(1, rec.ID)) // no attempt: the API didn't say that it did
+	}
+	if again {
+		rec.RetryAt = e.issuer.Now().Add(backOff(1, rec.ID)) // no attempt: the API didn't answer
 	} else {
 		rec.Attempts++
 	}
-	return err != nil, e.commitAccount(ctx, rec, event)
+	return again, e.commitAccount(ctx, rec, event)
 }
 
 // staysOn gives up: a person has to do it.
@@ -91,4 +94,4 @@ func (e *Engine) staysOn(ctx context.Context, rec *AccountRecord, cause error) e
 		Detail: fmt.Sprintf("not deactivated: %v", cause)})
 }
 
-var errStaysOn = errors.New("the answer was that it did, and the list calls the account active")
+var errStaysOn = errors.New("it was asked for three times, and the list calls the account active")

@@ -28,12 +28,18 @@ type EmergencyReport struct {
 	// RevokeFirst and TokenID are as they were asked for.
 	RevokeFirst bool  `json:"revoke_first,omitempty"`
 	TokenID     int64 `json:"named_token_id,omitempty"`
-	// Blocked: the slot waits for a person before it gets a new token.
+	// RevokeOnly: nothing is issued in the place of what is revoked, and no
+	// target is waited for.
+	RevokeOnly bool `json:"revoke_only,omitempty"`
+	// Blocked: the slot, or its account, waits for a person before it gets a
+	// new token.
 	Blocked Reason `json:"blocked,omitempty"`
 	// Generation and NewTokenID are what was issued in the place of what
 	// leaked; 0 is nothing, or nothing yet.
 	Generation uint64 `json:"generation"`
 	NewTokenID int64  `json:"new_token_id"`
+	// IssuedAt is when that was.
+	IssuedAt *time.Time `json:"issued_at"`
 	// Revoked are the tokens that are dead, in the order of their deaths;
 	// Alive those that leaked and may live still.
 	Revoked []RevokedToken `json:"revoked"`
@@ -69,9 +75,12 @@ type EmergencyTarget struct {
 	OldVersions bool `json:"old_versions_left,omitempty"`
 }
 
-// Left counts the targets that aren't delivered.
+// Left counts the targets that aren't delivered; none is where nothing is issued.
 func (r EmergencyReport) Left() int {
 	left := 0
+	if r.RevokeOnly {
+		return left
+	}
 	for _, t := range r.Targets {
 		if !t.Delivered {
 			left++
@@ -92,10 +101,10 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 	}
 	r := EmergencyReport{Slot: rec.Slot, Requests: e.Requests, Over: !e.open(), Outcome: e.Outcome,
 		AskedAt: moment(e.Asked), TakenUpAt: moment(e.At), Deadline: moment(e.Deadline), OverAt: moment(e.DoneAt),
-		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, Blocked: rec.Blocked, Generation: e.Generation,
+		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, RevokeOnly: e.Only, Blocked: rec.Blocked, Generation: e.Generation,
 		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
-		r.NewTokenID = g.TokenID
+		r.NewTokenID, r.IssuedAt = g.TokenID, moment(g.IssuedAt)
 	}
 	for i := range rec.Generations {
 		if g := &rec.Generations[i]; g.condemned(now) {

@@ -71,3 +71,22 @@ func TestDescribeEmergencyWithoutANewToken(t *testing.T) {
 		t.Errorf("%+v", got.Targets)
 	}
 }
+
+// What is only revoked leaves no target to be waited for.
+func TestDescribeARevocation(t *testing.T) {
+	s := newScene()
+	s.rec.alarm(Alarm{Request: Request{ID: 1, Kind: RequestRevoke, Slot: s.rec.Slot, At: s.now}}, s.now)
+	got, _ := DescribeEmergency(s.rec, s.pol, s.now)
+	if !got.RevokeOnly || got.Left() != 0 || len(got.Targets) != 2 || got.Targets[0].Delivered || got.Blocked != RevokedOnRequest {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRestored(t *testing.T) {
+	done := Request{Kind: RequestRestore, ClosedAt: time.Unix(1, 0), Outcome: "restored generation 1, token 7"}
+	open, other, declined := done, done, done
+	open.ClosedAt, other.Kind, declined.Outcome = time.Time{}, RequestResume, "no such token of the slot is revoked and observed"
+	if !done.Restored() || open.Restored() || other.Restored() || declined.Restored() {
+		t.Errorf("%v, %v, %v, %v", done.Restored(), open.Restored(), other.Restored(), declined.Restored())
+	}
+}

@@ -54,3 +54,14 @@ func ParseLabel(label, token, agentID string) (uint64, bool) {
 	}
 	return n, true
 }
+
+// SplitLabel is ParseLabel for whichever token of this agent: it returns the
+// token's name too.
+func SplitLabel(label, agentID string) (token string, generation uint64, ours bool) {
+	end := strings.LastIndex(label, labelPrefix("", agentID))
+	if end < 1 {
+		return "", 0, false
+	}
+	generation, ours = ParseLabel(label, label[:end], agentID)
+	return label[:end], generation, ours
+}

@@ -97,3 +97,18 @@ func TestAccountIDIsTheServers(t *testing.T) {
 		}
 	}
 }
+
+func TestSplitLabel(t *testing.T) {
+	for label, want := range map[string]struct {
+		token      string
+		generation uint64
+	}{
+		"one.acme.g3": {"one", 3}, "a.acme.g1.acme.g2": {"a.acme.g1", 2}, "x.y.acme.g12": {"x.y", 12},
+		".acme.g1": {}, "one.acme.g0": {}, "one.acme.g": {}, "one.other.g3": {}, "one": {}, "": {}, "one.acme.g3x": {},
+	} {
+		token, generation, ours := rotation.SplitLabel(label, "acme")
+		if ours != (want.generation > 0) || ours && (token != want.token || generation != want.generation) {
+			t.Errorf("%q is split into %q and %d, %v", label, token, generation, ours)
+		}
+	}
+}

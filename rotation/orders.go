@@ -97,6 +97,14 @@ func (n *pass) stopped(m machine) bool {
 	return true
 }
 
+// outOfUse is the outcome of a request to deactivate that was carried out.
+const outOfUse = "the account is out of use"
+
+// Deactivated reports whether a request to deactivate was carried out.
+func (q Request) Deactivated() bool {
+	return q.Kind == RequestDeactivate && !q.ClosedAt.IsZero() && q.Outcome == outOfUse
+}
+
 // closeDeactivate closes the request when the account is out of use, or Qualytics
 // won't do it.
 func (n *pass) closeDeactivate(done func(outcome string)) {
@@ -105,7 +113,7 @@ func (n *pass) closeDeactivate(done func(outcome string)) {
 	case n.obs.Account.Deactivating:
 		n.wait(issuing, n.obs.Account.RetryAt, AccountDeactivated)
 	case n.obs.Account.Blocked == AccountDeactivated || n.obs.Account.Blocked == AccountGone:
-		done("the account is out of use")
+		done(outOfUse)
 	default:
 		done("Qualytics didn't deactivate the account; a person has to")
 	}

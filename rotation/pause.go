@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -10,11 +11,12 @@ import (
 // ends when it is closed.
 
 // EndPauses closes the pauses of just that scope: a slot's, an account's, or
-// WholeAgent. It returns those that it closed, also beside an error. A running
-// engine has to be told of each slot concerned (Engine.Asked).
+// WholeAgent. It returns those that it closed, also beside an error. A request
+// that can't be read stops nothing here: it holds its slot until it is mended. A
+// running engine has to be told of each slot concerned (Engine.Asked).
 func EndPauses(ctx context.Context, journal Journal, scope, actor string) (ended []Request, err error) {
 	open, err := journal.OpenRequests(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrBadRow) {
 		return nil, err
 	}
 	for _, q := range open {
@@ -39,6 +41,11 @@ type PauseStatus struct {
 	Reason string     `json:"reason,omitempty"`
 }
 
+// DescribePause tells of a request to pause.
+func DescribePause(q Request) PauseStatus {
+	return PauseStatus{Request: q.ID, Scope: q.Slot, Since: moment(q.At), Actor: q.Actor, Reason: q.Reason}
+}
+
 // Heed tells what open requests mean for the slot: whether it is paused.
 func (s *Status) Heed(open []Request) {
 	scopes := Scopes(s.Slot)
@@ -46,7 +53,7 @@ func (s *Status) Heed(open []Request) {
 		if q.Kind != RequestPause || !slices.Contains(scopes[:], q.Slot) {
 			continue
 		}
-		s.Paused = append(s.Paused, PauseStatus{Request: q.ID, Scope: q.Slot, Since: moment(q.At), Actor: q.Actor, Reason: q.Reason})
+		s.Paused = append(s.Paused, DescribePause(q))
 		if s.State != SlotBlocked { // a person is needed all the same
 			s.State, s.Reason = SlotPaused, Paused
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,14 @@ func (r *Record) restorable(tokenID int64) *Generation {
 		}
 	}
 	return nil
+}
+
+// restoredWord begins the outcome of a request to restore that was carried out.
+const restoredWord = "restored"
+
+// Restored reports whether a request to restore was carried out.
+func (q Request) Restored() bool {
+	return q.Kind == RequestRestore && !q.ClosedAt.IsZero() && strings.HasPrefix(q.Outcome, restoredWord+" ")
 }
 
 // spares reports whether a token is still to be restored for that request.
@@ -96,7 +105,7 @@ func (w *work) restore(ctx context.Context, a Restore) {
 		if w.commit(ctx, func(r *Record) Event {
 			return asked.tell(r.restored(g.Number, w.pol.Schedule.Grace, now))
 		}) {
-			w.close(ctx, g.Restore, fmt.Sprintf("restored generation %d, token %d", g.Number, g.TokenID))
+			w.close(ctx, g.Restore, fmt.Sprintf("%s generation %d, token %d", restoredWord, g.Number, g.TokenID))
 		}
 	case errors.Is(err, ErrMissing), errors.Is(err, ErrRefused):
 		w.changed(nil)

@@ -77,6 +77,14 @@ func (c *Client) Request(ctx context.Context, id int64) (rotation.Request, error
 	return found, err
 }
 
+// EndPauses ends the pauses of just that scope, and returns those that ended.
+// The agent sets the actor.
+func (c *Client) EndPauses(ctx context.Context, ofScope, _ string) ([]rotation.Request, error) {
+	var ended requests
+	err := c.call(ctx, http.MethodPost, "/v1/pauses/end", scope{Scope: ofScope}, &ended)
+	return ended.Requests, err
+}
+
 // Emergencies tells how the last emergency of each slot stands. Slots that never
 // had one, and those that aren't declared, have no entry. Many slots take
 // several calls.
@@ -91,6 +99,13 @@ func (c *Client) Emergencies(ctx context.Context, slots []string) (report.Emerge
 		all.Emergencies = append(all.Emergencies, some.Emergencies...)
 	}
 	return all, nil
+}
+
+// Tokens lists what Qualytics has of an account now, whoever issued it.
+func (c *Client) Tokens(ctx context.Context, account string) (report.Tokens, error) {
+	var found report.Tokens
+	err := c.call(ctx, http.MethodGet, "/v1/tokens?account="+url.QueryEscape(account), nil, &found)
+	return found, err
 }
 
 // queries are the slots as queries that a header has room for.

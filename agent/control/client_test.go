@@ -140,6 +140,29 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// call is one call of a client, of which the error alone is looked at.
+type call func(context.Context, *control.Client) error
+
+func request(id int64) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Request(ctx, id); return err }
+}
+
+func endPauses(scope string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.EndPauses(ctx, scope, ""); return err }
+}
+
+func tokens(account string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Tokens(ctx, account); return err }
+}
+
+func emergencies(slots ...string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Emergencies(ctx, slots); return err }
+}
+
+func status() call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Status(ctx); return err }
+}
+
 func TestRefusals(t *testing.T) {
 	broken := &agent{fails: errDisk}
 	long := rotate("a/b")
@@ -148,41 +171,34 @@ func TestRefusals(t *testing.T) {
 	ansi.Reason = "\x1b[2J"
 	tests := map[string]struct {
 		handler *agent
-		call    func(context.Context, *control.Client) error
+		call    call
 		status  int
 		kind    error
 		want    string
 	}{
-		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
-		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, 9)
-			return err
-		}, 404, control.ErrNotFound, "request 9"},
-		"no id": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, -1)
-			return err
-		}, 400, control.ErrInvalid, "a number from 1"},
-		"none":           {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
-		"too many":       {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
-		"no slot":        {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
-		"unknown kind":   {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
-		"long slot":      {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
-		"long reason":    {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
-		"reason in ANSI": {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
-		"no reason":      {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, "an emergency needs a reason"},
-		"negative token": {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
+		"unknown slot":            {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
+		"unknown request":         {&agent{}, request(9), 404, control.ErrNotFound, "request 9"},
+		"no id":                   {&agent{}, request(-1), 400, control.ErrInvalid, "a number from 1"},
+		"none":                    {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
+		"too many":                {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
+		"no slot":                 {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
+		"unknown kind":            {&agent{}, submit(rotation.Request{Kind: "obey", Slot: "a/b"}), 400, control.ErrInvalid, `kind "obey"`},
+		"long slot":               {&agent{}, submit(rotate(strings.Repeat("x", 1025))), 400, control.ErrInvalid, "at most 1024"},
+		"long reason":             {&agent{}, submit(long), 400, control.ErrInvalid, "at most 1024"},
+		"reason in ANSI":          {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
+		"no reason":               {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, `kind "emergency" needs a reason`},
+		"revoke without a reason": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRevoke, Slot: "a/b"}), 400, control.ErrInvalid, `kind "revoke" needs a reason`},
+		"a pause of no scope":     {&agent{}, endPauses(""), 400, control.ErrInvalid, "names no scope"},
+		"no account":              {&agent{}, tokens(""), 400, control.ErrInvalid, "names no account"},
+		"tokens broken":           {broken, tokens("a@service"), 500, nil, errDisk.Error()},
+		"pauses broken":           {broken, endPauses("*"), 500, nil, errDisk.Error()},
+		"negative token":          {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
 		"planned, and in a hurry": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRotate, Slot: "a/b", Deadline: time.Second}), 400,
 			control.ErrInvalid, "a request to rotate has no order"},
-		"emergencies broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Emergencies(ctx, []string{"a/b"})
-			return err
-		}, 500, nil, errDisk.Error()},
-		"journal broken":  {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
-		"agent is ending": {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
-		"status broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Status(ctx)
-			return err
-		}, 500, nil, errDisk.Error()},
+		"emergencies broken": {broken, emergencies("a/b"), 500, nil, errDisk.Error()},
+		"journal broken":     {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
+		"agent is ending":    {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
+		"status broken":      {broken, status(), 500, nil, errDisk.Error()},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -217,6 +233,37 @@ func submit(list ...rotation.Request) func(context.Context, *control.Client) err
 	return func(ctx context.Context, c *control.Client) error {
 		_, err := c.Submit(ctx, list)
 		return err
+	}
+}
+
+// Every kind of order goes through, with what it names.
+func TestOrdersOfEveryKind(t *testing.T) {
+	handler := &agent{}
+	client := control.Dial(serve(t, handler).path)
+	orders := []rotation.Request{
+		{Kind: rotation.RequestPause, Slot: rotation.WholeAgent, Reason: "an audit"}, {Kind: rotation.RequestPause, Slot: "a@service"},
+		{Kind: rotation.RequestRevoke, Slot: "a/b", Reason: "leaked", TokenID: 7}, {Kind: rotation.RequestRestore, Slot: "a/b", TokenID: 7},
+		{Kind: rotation.RequestDeactivate, Slot: "a/b"}, {Kind: rotation.RequestAdopt, Slot: "a/b"},
+	}
+	stored, err := client.Submit(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range stored {
+		if r.Kind != orders[i].Kind || r.Slot != orders[i].Slot || r.Reason != orders[i].Reason || r.TokenID != orders[i].TokenID || r.ID == 0 {
+			t.Errorf("%+v was asked for, %+v is stored", orders[i], r)
+		}
+	}
+	ended, err := client.EndPauses(t.Context(), "a@service", "uid 77")
+	if err != nil || len(ended) != 1 || ended[0].ID != stored[1].ID || ended[0].Outcome != "resumed by "+stored[0].Actor {
+		t.Errorf("the pauses that ended: %+v, %v; want one, by the caller that the kernel names", ended, err)
+	}
+	if ended, err := client.EndPauses(t.Context(), "b@service", ""); err != nil || len(ended) != 0 {
+		t.Errorf("a scope without a pause: %+v, %v", ended, err)
+	}
+	found, err := client.Tokens(t.Context(), "a b@service")
+	if err != nil || found.Account != "a b@service" || len(found.Tokens) != 1 || found.Tokens[0].ID != 7 {
+		t.Errorf("its tokens: %+v, %v", found, err)
 	}
 }
 

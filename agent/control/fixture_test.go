@@ -74,6 +74,20 @@ func (a *agent) requests() []rotation.Request {
 	return append([]rotation.Request(nil), a.stored...)
 }
 
+// EndPauses ends the open pauses of the scope.
+func (a *agent) EndPauses(_ context.Context, scope, actor string) ([]rotation.Request, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ended []rotation.Request
+	for i, r := range a.stored {
+		if r.Kind == rotation.RequestPause && r.Slot == scope && r.ClosedAt.IsZero() {
+			a.stored[i].ClosedAt, a.stored[i].Outcome = began.Add(time.Minute), "resumed by "+actor
+			ended = append(ended, a.stored[i])
+		}
+	}
+	return ended, a.fails
+}
+
 // Emergencies tells of each slot that it was asked for; those named "calm"
 // never had one.
 func (a *agent) Emergencies(_ context.Context, slots []string) (report.Emergencies, error) {
@@ -87,6 +101,11 @@ func (a *agent) Emergencies(_ context.Context, slots []string) (report.Emergenci
 		}
 	}
 	return all, a.fails
+}
+
+// Tokens has one token of every account.
+func (a *agent) Tokens(_ context.Context, account string) (report.Tokens, error) {
+	return report.Tokens{Now: began, Account: account, Tokens: []report.Token{{ID: 7, Label: "by-hand", Active: true, LastUsedAt: &began}}}, a.fails
 }
 
 // Prune does two steps of three events each.

@@ -50,6 +50,20 @@ func (h *taker) Emergencies(_ context.Context, slots []string) (report.Emergenci
 	return report.Emergencies{}, nil
 }
 
+func (h *taker) EndPauses(_ context.Context, scope, actor string) ([]rotation.Request, error) {
+	if scope == "" || actor == "" {
+		return nil, errors.New("of no scope, or by nobody")
+	}
+	return nil, nil
+}
+
+func (h *taker) Tokens(_ context.Context, account string) (report.Tokens, error) {
+	if account == "" {
+		return report.Tokens{}, errors.New("of no account")
+	}
+	return report.Tokens{}, nil
+}
+
 func (h *taker) Prune(context.Context, rotation.Pruning) (rotation.Pruned, error) {
 	return rotation.Pruned{Done: true}, nil
 }
@@ -76,6 +90,12 @@ func FuzzCall(f *testing.F) {
 	for _, body := range []string{`{"before": "2026-01-02T03:04:05Z", "from": {"at": "x", "id": 7}, "deleted": 9}`, `{"before": "soon"}`, "{}"} {
 		f.Add("POST", "/v1/history/prune", []byte(body))
 	}
+	for _, body := range []string{`{"scope": "*"}`, `{"scope": ""}`, `{"scope": 7}`, "{}"} {
+		f.Add("POST", "/v1/pauses/end", []byte(body))
+	}
+	f.Add("POST", "/v1/requests", []byte(`{"requests": [{"kind": "pause", "slot": "*"}, {"kind": "restore", "slot": "a/b", "token_id": 9}]}`))
+	f.Add("GET", "/v1/tokens?account=a@service", []byte{})
+	f.Add("GET", "/v1/tokens", []byte{})
 	f.Add("CONNECT", "agent:80", []byte{})
 	f.Add("DELETE", "/v1/requests/1", []byte(good))
 	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
@@ -128,12 +148,13 @@ func checkLog(t *testing.T, log io.Reader, me peer) {
 	t.Helper()
 	words := map[string][]any{
 		"level":  {"INFO", "WARN"},
-		"msg":    {"requests taken", "history pruned", "control call refused"},
-		"call":   {"POST /v1/requests", "GET /v1/requests/{id}", "GET /v1/emergencies", "POST /v1/history/prune", "GET /v1/status", "unknown"},
+		"msg":    {"requests taken", "pauses ended", "history pruned", "control call refused"},
+		"call":   {"POST /v1/requests", "GET /v1/requests/{id}", "POST /v1/pauses/end", "GET /v1/emergencies", "GET /v1/tokens", "POST /v1/history/prune", "GET /v1/status", "unknown"},
 		"error":  {ErrInvalid.Error(), ErrNotFound.Error()},
 		"status": {400., 404.},
-		"kind":   {string(rotation.RequestRotate), string(rotation.RequestResume), string(rotation.RequestAdopt), string(rotation.RequestEmergency)},
-		"actor":  {me.name()},
+		"kind": {string(rotation.RequestRotate), string(rotation.RequestResume), string(rotation.RequestAdopt), string(rotation.RequestEmergency),
+			string(rotation.RequestRevoke), string(rotation.RequestRestore), string(rotation.RequestDeactivate), string(rotation.RequestPause)},
+		"actor": {me.name()},
 	}
 	for lines := json.NewDecoder(log); ; {
 		var line map[string]any

@@ -4,7 +4,9 @@
 //
 //	POST /v1/requests        store requests, answer them with their ids
 //	GET  /v1/requests/{id}   one request, with its outcome once it is closed
+//	POST /v1/pauses/end      end the pauses of one scope, answer those that ended
 //	GET  /v1/emergencies     the report.Emergencies of the slots in ?slot=…&slot=…
+//	GET  /v1/tokens          the report.Tokens of the account in ?account=…
 //	POST /v1/history/prune   do one step of a pruning, answer where it ended
 //	GET  /v1/status          the report.Document
 //
@@ -28,14 +30,19 @@ import (
 type Handler interface {
 	// Submit stores the requests and wakes their slots. Actor is set, ID and
 	// At are not. It stores all or none where it can tell before. An error
-	// that unwraps to ErrNotFound names a slot that isn't declared.
+	// that unwraps to ErrNotFound names a slot that isn't known.
 	Submit(ctx context.Context, requests []rotation.Request) ([]rotation.Request, error)
 	// Request returns one request, or an error that unwraps to ErrNotFound
 	// or rotation.ErrNoRecord.
 	Request(ctx context.Context, id int64) (rotation.Request, error)
+	// EndPauses ends the pauses of just that scope, and returns those that it
+	// ended.
+	EndPauses(ctx context.Context, scope, actor string) ([]rotation.Request, error)
 	// Emergencies tells how the last emergency of each slot stands; one that
 	// isn't declared, or never had one, has no entry.
 	Emergencies(ctx context.Context, slots []string) (report.Emergencies, error)
+	// Tokens lists what Qualytics has of an account now, whoever issued it.
+	Tokens(ctx context.Context, account string) (report.Tokens, error)
 	// Prune does one step of a pruning. DryRun isn't set.
 	Prune(ctx context.Context, p rotation.Pruning) (rotation.Pruned, error)
 	// Status tells how the agent stands.
@@ -111,7 +118,8 @@ type order struct {
 	Kind   rotation.RequestKind `json:"kind"`
 	Slot   string               `json:"slot"`
 	Reason string               `json:"reason,omitempty"`
-	// These are of an emergency alone. Deadline is in nanoseconds.
+	// RevokeFirst and Deadline, in nanoseconds, are of an emergency alone;
+	// TokenID may be of one that revokes or restores too.
 	RevokeFirst bool          `json:"revoke_first,omitempty"`
 	Deadline    time.Duration `json:"deadline,omitempty"`
 	TokenID     int64         `json:"token_id,omitempty"`
@@ -135,6 +143,11 @@ type orders struct {
 
 type requests struct {
 	Requests []rotation.Request `json:"requests"`
+}
+
+// scope is the body of POST /v1/pauses/end; requests answer it.
+type scope struct {
+	Scope string `json:"scope"`
 }
 
 // pruning is the body of POST /v1/history/prune; a rotation.Pruned answers it.

@@ -19,7 +19,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/requests", s.submit)
 	mux.HandleFunc("GET /v1/requests/{id}", s.request)
+	mux.HandleFunc("POST /v1/pauses/end", s.endPauses)
 	mux.HandleFunc("GET /v1/emergencies", s.emergencies)
+	mux.HandleFunc("GET /v1/tokens", s.tokens)
 	mux.HandleFunc("POST /v1/history/prune", s.prune)
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc(elsewhere, s.nowhere)
@@ -79,6 +81,26 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, http.StatusOK, found)
 }
 
+func (s *Server) endPauses(w http.ResponseWriter, r *http.Request) {
+	var body scope
+	err := decode(http.MaxBytesReader(w, r.Body, maxBody), &body)
+	if err == nil && (body.Scope == "" || len(body.Scope) > maxSlot) {
+		err = fmt.Errorf("it names no scope of 1 to %d bytes: a slot, an account, or %q for the whole agent", maxSlot, rotation.WholeAgent)
+	}
+	if err != nil {
+		s.refuse(w, r, fmt.Errorf("%w: %w", ErrInvalid, err))
+		return
+	}
+	who := caller(r.Context()).name()
+	ended, err := s.handler.EndPauses(r.Context(), body.Scope, who)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.log.Info("pauses ended", "actor", who, "count", len(ended))
+	s.answer(w, r, http.StatusOK, requests{Requests: append([]rotation.Request{}, ended...)})
+}
+
 func (s *Server) emergencies(w http.ResponseWriter, r *http.Request) {
 	slots := r.URL.Query()["slot"]
 	if len(slots) == 0 {
@@ -86,6 +108,20 @@ func (s *Server) emergencies(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	found, err := s.handler.Emergencies(r.Context(), slots)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, found)
+}
+
+func (s *Server) tokens(w http.ResponseWriter, r *http.Request) {
+	account := r.URL.Query().Get("account")
+	if account == "" || len(account) > maxSlot {
+		s.refuse(w, r, fmt.Errorf("%w: it names no account: ?account=ID", ErrInvalid))
+		return
+	}
+	found, err := s.handler.Tokens(r.Context(), account)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -140,9 +176,7 @@ func (o orders) check(who string) ([]rotation.Request, error) {
 }
 
 func (o order) check() error {
-	switch o.Kind {
-	case rotation.RequestRotate, rotation.RequestResume, rotation.RequestAdopt, rotation.RequestEmergency:
-	default:
+	if !o.Kind.Known() {
 		return fmt.Errorf("kind %q is not known; is the command of another version than the agent?", o.Kind)
 	}
 	switch {
@@ -154,8 +188,8 @@ func (o order) check() error {
 		return fmt.Errorf("the reason has %d bytes, at most %d are possible", len(o.Reason), maxReason)
 	case !printable(o.Reason):
 		return errors.New("the reason holds what can't be printed: write one line of text")
-	case o.Kind == rotation.RequestEmergency && strings.TrimSpace(o.Reason) == "":
-		return errors.New("an emergency needs a reason")
+	case o.Kind.Urgent() && strings.TrimSpace(o.Reason) == "":
+		return fmt.Errorf("a request of kind %q needs a reason", o.Kind)
 	}
 	return o.by("").Check()
 }

@@ -7,26 +7,13 @@ import (
 	"testing"
 
 	"github.com/handover-agent/handover/agent/report"
-	"github.com/handover-agent/handover/rotation"
 )
 
-// stuck is a Handler whose calls last until their ctx ends.
-type stuck struct{ entered, left chan struct{} }
-
-func (s *stuck) Submit(context.Context, []rotation.Request) ([]rotation.Request, error) {
-	return nil, ErrUnavailable
-}
-
-func (s *stuck) Request(context.Context, int64) (rotation.Request, error) {
-	return rotation.Request{}, ErrUnavailable
-}
-
-func (s *stuck) Emergencies(context.Context, []string) (report.Emergencies, error) {
-	return report.Emergencies{}, ErrUnavailable
-}
-
-func (s *stuck) Prune(context.Context, rotation.Pruning) (rotation.Pruned, error) {
-	return rotation.Pruned{}, ErrUnavailable
+// stuck is a Handler whose Status lasts until its ctx ends. Nothing else is asked
+// of it.
+type stuck struct {
+	Handler
+	entered, left chan struct{}
 }
 
 func (s *stuck) Status(ctx context.Context) (report.Document, error) {

@@ -36,6 +36,7 @@ func full() report.Document {
 				Targets: []rotation.TargetStatus{{Backend: "vault", Path: "ci", State: rotation.InStep}},
 				Retired: []rotation.RetiredStatus{{State: rotation.Grace}, {State: rotation.Grace}, {State: rotation.Unclaimed}}},
 			{Slot: "a@service/two", State: rotation.SlotDelivering, Hooks: []rotation.HookStatus{{Required: true}, {}, {Required: true}},
+				Paused:  []rotation.PauseStatus{{Request: 1, Scope: "*"}, {Request: 2, Scope: "*"}, {Request: 3, Scope: "a@service/two"}},
 				Targets: []rotation.TargetStatus{{Backend: "local", Path: "x/y.env", State: rotation.Behind}}},
 		}}
 }
@@ -153,13 +154,16 @@ func TestHowTheSlotsStand(t *testing.T) {
 		`handover_retired_tokens{slot="a@service/one",state="grace"} 2`,
 		`handover_retired_tokens{slot="a@service/one",state="unclaimed"} 1`,
 		`handover_unclaimed_tokens 1`,
+		`handover_slot_paused{scope="*",slot="a@service/two"} 1`,
+		`handover_slot_paused{scope="a@service/two",slot="a@service/two"} 1`,
 		`handover_held 1`,
 		`handover_reload_success 0`,
 		`handover_reload_success_timestamp_seconds 1.79388e+09`,
 		`handover_credential_expiry_timestamp_seconds 1.7938836e+09`,
 	)
 	for _, absent := range []string{`handover_token_expiry_timestamp_seconds{slot="a@service/two"`,
-		`handover_slot_next_act_timestamp_seconds{slot="a@service/two"`, `handover_retired_tokens{slot="a@service/two"`} {
+		`handover_slot_next_act_timestamp_seconds{slot="a@service/two"`, `handover_retired_tokens{slot="a@service/two"`,
+		`handover_slot_paused{scope="*",slot="a@service/one"`} {
 		if strings.Contains(text, absent) {
 			t.Errorf("%s is told, and there is none", absent)
 		}

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,7 @@ var (
 	inStep    = desc("target_in_step", "1 when the target serves the slot's current token, else 0.", "slot", "backend", "path")
 	retired   = desc("retired_tokens", "Tokens of the slot that are on their way out, by state; absent for none.", "slot", "state")
 	requires  = desc("required_hooks_waiting", "Required hooks of the slot that hold older tokens until they succeed; absent for none.", "slot")
+	paused    = desc("slot_paused", "1 while a pause of that scope holds the slot; absent for none.", "slot", "scope")
 	unclaimed = desc("unclaimed_tokens", "Tokens that wait for resume --adopt or for their end.")
 	held      = desc("held", "1 while calls to Qualytics wait, else 0.")
 	reload    = desc("reload_success", "1 when the last load of the declaration succeeded, else 0.")
@@ -48,7 +50,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (s *slots) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, requires, unclaimed, held, reload, loaded, ownEnd} {
+	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, requires, paused, unclaimed, held, reload, loaded, ownEnd} {
 		out <- d
 	}
 }
@@ -103,6 +105,9 @@ func collectSlot(out chan<- prometheus.Metric, s rotation.Status) {
 	if waiting > 0 {
 		out <- gauge(requires, float64(waiting), s.Slot)
 	}
+	for _, scope := range scopesOf(s.Paused) {
+		out <- gauge(paused, 1, s.Slot, scope)
+	}
 	counts := make(map[rotation.State]int)
 	for _, t := range s.Retired {
 		counts[t.State]++
@@ -110,6 +115,17 @@ func collectSlot(out chan<- prometheus.Metric, s rotation.Status) {
 	for state, n := range counts {
 		out <- gauge(retired, float64(n), s.Slot, string(state))
 	}
+}
+
+// scopesOf are the scopes of the pauses, each once.
+func scopesOf(pauses []rotation.PauseStatus) []string {
+	var scopes []string
+	for _, p := range pauses {
+		if !slices.Contains(scopes, p.Scope) {
+			scopes = append(scopes, p.Scope)
+		}
+	}
+	return scopes
 }
 
 // gauge makes one sample. One that Prometheus can't take, such as a label that

@@ -5,6 +5,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type Document struct {
 	// CredentialExpiresAt is the end of the agent's own credential, nil when
 	// it is not known or never.
 	CredentialExpiresAt *time.Time `json:"credential_expires_at,omitempty"`
+	// Paused are the pauses in force that concern a slot, the first one first.
+	Paused []rotation.PauseStatus `json:"paused,omitempty"`
 	// Counts is how many slots are in each state; every state has an entry.
 	Counts map[rotation.SlotState]int `json:"counts"`
 	// Unclaimed counts the tokens that wait for `resume --adopt` or their end.
@@ -158,7 +161,13 @@ func (b *builder) requests(ctx context.Context) error {
 	open = slices.DeleteFunc(open, func(q rotation.Request) bool { return q.Kind != rotation.RequestPause })
 	for i := range b.doc.Slots {
 		b.doc.Slots[i].Heed(open)
+		for _, p := range b.doc.Slots[i].Paused {
+			if !slices.ContainsFunc(b.doc.Paused, func(known rotation.PauseStatus) bool { return known.Request == p.Request }) {
+				b.doc.Paused = append(b.doc.Paused, p)
+			}
+		}
 	}
+	slices.SortFunc(b.doc.Paused, func(a, b rotation.PauseStatus) int { return cmp.Compare(a.Request, b.Request) })
 	return nil
 }
 

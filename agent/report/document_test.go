@@ -296,6 +296,21 @@ func TestBuildTellsPauses(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || doc.Counts[rotation.SlotPaused] != 2 {
 		t.Errorf("%d paused (-want +got):\n%s", doc.Counts[rotation.SlotPaused], diff)
 	}
+	got = nil
+	for _, p := range doc.Problems()[:2] {
+		got = append(got, p.String())
+	}
+	want = []string{
+		"account " + pipeline + " is paused by uid 0 for 0s: audit; 'handover resume " + pipeline + "' ends it",
+		pipeline + "/staging is paused by uid 7 for 0s; 'handover resume " + pipeline + "/staging' ends it",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(doc.Paused) != 2 {
+		t.Errorf("%d pauses are told (-want +got):\n%s", len(doc.Paused), diff)
+	}
+	if e, _ := report.Explain(doc, pipeline+"/pipeline-production", nil); len(e.Problems) == 0 || e.Problems[0] != want[0] ||
+		slices.Contains(e.Problems, want[1]) {
+		t.Errorf("explain tells %q; one of the pauses is of another slot", e.Problems)
+	}
 	journal.failOpen = errors.New("disk")
 	if _, err := report.Build(t.Context(), src, now); err == nil {
 		t.Error("a journal that can't be read is told as one without pauses")

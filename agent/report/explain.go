@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
@@ -34,7 +35,7 @@ func Explain(doc Document, slot string, events []rotation.Event) (Explanation, b
 		if e.Events == nil {
 			e.Events = []rotation.Event{}
 		}
-		for _, p := range append(doc.agentProblems(), slotProblemsOf(s, doc.Now)...) {
+		for _, p := range slices.Concat(doc.agentProblems(), pauseProblems(s.Paused, doc.Now), slotProblemsOf(s, doc.Now)) {
 			e.Problems = append(e.Problems, p.Text)
 		}
 		e.say(s.Reason)

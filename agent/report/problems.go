@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/handover-agent/handover/rotation"
@@ -23,7 +24,7 @@ type Problem struct {
 const credentialWarning = 30 * 24 * time.Hour
 
 // Problems lists what a person should look at, the worst first: the agent's
-// own, then open emergencies, expired tokens, blocked slots, then tokens that have to be
+// own, then pauses, open emergencies, expired tokens, blocked slots, then tokens that have to be
 // replaced, targets, unclaimed tokens. A target that is behind is none unless a
 // delivery to it failed.
 func (d Document) Problems() []Problem {
@@ -33,7 +34,43 @@ func (d Document) Problems() []Problem {
 			ranked[found.rank] = append(ranked[found.rank], Problem{Slot: status.Slot, Text: found.text})
 		}
 	}
-	return slices.Concat(append([][]Problem{d.agentProblems()}, ranked[:]...)...)
+	return slices.Concat(append([][]Problem{d.agentProblems(), pauseProblems(d.Paused, d.Now)}, ranked[:]...)...)
+}
+
+// pauseProblems tells each pause once, however many slots it holds.
+func pauseProblems(pauses []rotation.PauseStatus, now time.Time) []Problem {
+	var list []Problem
+	for _, p := range pauses {
+		list = append(list, Problem{Text: plain(fmt.Sprintf("%s; 'handover resume %s' ends it", Pause(p, now), ScopeArgument(p.Scope)))})
+	}
+	return list
+}
+
+// Pause tells a pause in a few words: who, since when, why.
+func Pause(p rotation.PauseStatus, now time.Time) string {
+	what := "account " + p.Scope + " is"
+	switch {
+	case p.Scope == rotation.WholeAgent:
+		what = "the whole agent is"
+	case strings.Contains(p.Scope, "/"):
+		what = p.Scope + " is"
+	}
+	text := fmt.Sprintf("%s paused by %s", what, p.Actor)
+	if p.Since != nil {
+		text += " for " + Span(now.Sub(*p.Since))
+	}
+	if p.Reason != "" {
+		text += ": " + p.Reason
+	}
+	return plain(text)
+}
+
+// ScopeArgument is a scope as the command line takes it.
+func ScopeArgument(scope string) string {
+	if scope == rotation.WholeAgent {
+		return "--all"
+	}
+	return scope
 }
 
 func (d Document) agentProblems() []Problem {

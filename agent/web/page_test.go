@@ -34,6 +34,21 @@ func words(html string) string {
 	return strings.TrimSpace(space.ReplaceAllString(tag.ReplaceAllString(style.ReplaceAllString(html, ""), " "), " "))
 }
 
+// A pause shows on top of the page, and in its slot's row.
+func TestPageTellsPauses(t *testing.T) {
+	source := two()
+	doc := &source.doc
+	pause := rotation.PauseStatus{Request: 1, Scope: rotation.WholeAgent, Actor: "uid 7", Reason: "<freeze>"}
+	doc.Paused, doc.Slots[0].Paused = []rotation.PauseStatus{pause}, []rotation.PauseStatus{pause}
+	doc.Slots[0].State, doc.Slots[0].Reason = rotation.SlotPaused, rotation.Paused
+	body := show(t, source, "/")
+	for _, want := range []string{"the whole agent is paused by uid 7: &lt;freeze&gt;; &#39;handover resume --all&#39; ends it", `<b class="paused">paused</b>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 func TestPageTellsTheWholeStory(t *testing.T) {
 	const want = `(1) acme-prod · Handover acme-prod Handover 1.2.3 · running · as of 2026-11-05T12:00:00Z ` +
 		`· declaration loaded 3h ago · own credential expires in 90d ` +

@@ -16,7 +16,7 @@ func (a *app) commands() []*cobra.Command {
 	}{
 		{groupAgent, []*cobra.Command{a.runCommand(), a.followCommand(), a.devCommand(), a.simCommand()}},
 		{groupLook, []*cobra.Command{a.validateCommand(), a.planCommand(), a.statusCommand(), a.explainCommand(), a.historyCommand(), a.doctorCommand()}},
-		{groupAsk, []*cobra.Command{a.rotateCommand(), a.resumeCommand()}},
+		{groupAsk, []*cobra.Command{a.rotateCommand(), a.revokeCommand(), a.restoreCommand(), a.pauseCommand(), a.resumeCommand()}},
 		{groupTools, []*cobra.Command{a.schemaCommand(), a.healthcheckCommand(), a.versionCommand(), a.completionCommand()}},
 	} {
 		for _, c := range group.commands {

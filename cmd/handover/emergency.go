@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/handover-agent/handover/agent/config"
-	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -22,89 +17,27 @@ func (a *app) emergency(ctx context.Context, o order, d *config.Declaration, slo
 		_, err := namesOf(d).slot(o.names[0])
 		return err
 	}
-	if o.all && !o.yes {
-		if err := a.confirm(slots); err != nil {
-			return err
-		}
-	}
-	client := control.Dial(d.Agent.Socket)
-	stored, err := client.Submit(ctx, o.requests(slots))
-	switch {
-	case errors.Is(err, control.ErrNoAgent):
-		return a.emergencyAlone(ctx, o, d, slots)
-	case errors.Is(err, control.ErrNotFound):
-		return elsewhere(err)
-	case err != nil:
+	if err := a.confirmed(o, slots); err != nil {
 		return err
 	}
-	w := newEmergencyWatch(a, o, client, stored)
-	err = w.watch(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("told to end the waiting; %s with the agent, which goes on", areIn(stored))
-	case errors.Is(err, control.ErrNoAgent):
-		return fmt.Errorf("the agent has ended; %s in its journal, and its next run goes on: %w", areIn(stored), err)
-	case err != nil:
+	var w *emergencyWatch
+	if err := a.through(ctx, d, slots, func(ctx context.Context, to hand) (err error) {
+		w, err = a.watchOver(ctx, o, to, slots)
+		return err
+	}); err != nil {
 		return err
 	}
 	return w.answer()
 }
 
-// emergencyAlone takes the lease and works at the slots, where no agent answers.
-func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
-	running, err := a.open(ctx, a.logger(), nil)
+// watchOver gives the order to a hand, and watches until there is an answer.
+func (a *app) watchOver(ctx context.Context, o order, to hand, slots []string) (*emergencyWatch, error) {
+	stored, err := to.Submit(ctx, o.requests(slots))
 	if err != nil {
-		return unanswered(d, err)
+		return nil, err
 	}
-	defer func() { err = also(err, running.Close()) }()
-	stored, err := running.Submit(ctx, o.requests(slots))
-	if err != nil {
-		return err
-	}
-	watching, stop := context.WithCancel(ctx)
-	worked := make(chan error, 1)
-	go func() {
-		defer stop()
-		worked <- running.Work(watching, slots...)
-	}()
-	w := newEmergencyWatch(a, o, running, stored)
-	err = w.watch(watching)
-	stop()
-	failed := <-worked
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
-	case failed != nil:
-		return failed
-	case err != nil:
-		return err
-	}
-	return w.answer()
-}
-
-// confirmation is the word that a person types before all slots are rotated.
-const confirmation = "emergency"
-
-// confirm asks the person at the terminal. Where nobody is asked, --yes is the
-// only answer.
-func (a *app) confirm(slots []string) error {
-	file, ok := a.in.(*os.File)
-	if ok {
-		info, err := file.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
-		return usage("--all --emergency revokes the tokens of %s, and there is no terminal to ask at: confirm it with --yes", number(len(slots), "slot"))
-	}
-	fmt.Fprintf(a.err, "This replaces and revokes every token of %s now.\nType %q to go on: ", number(len(slots), "slot"), confirmation)
-	word, err := bufio.NewReader(a.in).ReadString('\n')
-	if strings.TrimSpace(word) != confirmation {
-		if err != nil {
-			fmt.Fprintln(a.err)
-		}
-		return usage("nothing was done: the word is %q; where nobody can type it, confirm with --yes", confirmation)
-	}
-	return nil
+	w := newEmergencyWatch(a, o, to, stored)
+	return w, w.watch(ctx)
 }
 
 // teller tells how emergencies stand: a running agent, or the one in here.

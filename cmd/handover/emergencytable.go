@@ -54,6 +54,12 @@ func emergencyRows(e rotation.EmergencyReport) (rows [][]any) {
 	for _, t := range e.Targets {
 		where := t.Backend + "/" + t.Path
 		switch {
+		case e.RevokeOnly && t.Delivered:
+			row(where, "serves", stamp(t.At), "another token")
+		case e.RevokeOnly && t.Dead:
+			row(where, "cut off", "-", "it serves a dead token")
+		case e.RevokeOnly:
+			row(where, "cut off", "-", string(t.Reason))
 		case t.Delivered:
 			row(where, "delivered", stamp(t.At), "-")
 		case t.Dead:
@@ -97,6 +103,7 @@ func newsOf(e rotation.EmergencyReport) (lines []string) {
 	}
 	for _, t := range e.Targets {
 		switch {
+		case e.RevokeOnly: // nothing is delivered for it
 		case t.Delivered && t.At != nil && !t.At.Before(*e.TakenUpAt):
 			add("delivered to %s/%s", t.Backend, t.Path)
 		case !t.Delivered && t.RetryAt != nil:

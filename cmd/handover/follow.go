@@ -88,18 +88,18 @@ func (a *app) ended(ctx context.Context, client *control.Client, r rotation.Requ
 }
 
 // needsPerson reports whether nothing but a person brings a slot on: it is
-// blocked, or the targets that lack the current token hold what isn't the
+// blocked or paused, or the targets that lack the current token hold what isn't the
 // agent's.
 func needsPerson(s rotation.Status) bool {
 	if s.State != rotation.SlotDelivering {
-		return s.State == rotation.SlotBlocked
+		return s.State == rotation.SlotBlocked || s.State == rotation.SlotPaused
 	}
 	return !slices.ContainsFunc(s.Targets, func(t rotation.TargetStatus) bool { return t.State == rotation.Behind })
 }
 
 // stuck reports whether a slot that needs a person gets no new token before.
 func stuck(s rotation.Status) bool {
-	return s.State == rotation.SlotBlocked ||
+	return s.State == rotation.SlotBlocked || s.State == rotation.SlotPaused ||
 		!slices.ContainsFunc(s.Targets, func(t rotation.TargetStatus) bool { return t.State == rotation.InStep })
 }
 
@@ -144,6 +144,9 @@ func inOrder(stored []rotation.Request, ended map[string]outcome) []outcome {
 
 // areIn begins a sentence on requests: "request 3 is", "requests 3 to 5 are".
 func areIn(stored []rotation.Request) string {
+	if len(stored) == 0 { // pauses hold all slots
+		return "what was asked for is"
+	}
 	if len(stored) == 1 {
 		return fmt.Sprintf("request %d is", stored[0].ID)
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/handover-agent/handover/agent"
@@ -23,20 +23,22 @@ type order struct {
 	all    bool
 	reason string
 	wait   bool
-	// These are of an emergency alone.
+	// These are of an emergency, and of what else revokes or restores.
 	revokeFirst bool
 	deadline    durationFlag
 	tokenID     int64
 	yes         bool
+	rehearse    bool
 }
 
 // requests is the order as the agent takes it, one for each slot.
 func (o order) requests(slots []string) []rotation.Request {
 	list := make([]rotation.Request, len(slots))
 	for i, slot := range slots {
-		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: fmt.Sprintf("uid %d", os.Getuid())}
+		list[i] = rotation.Request{Kind: o.kind, Slot: slot, Reason: o.reason, Actor: actor()}
+		list[i].TokenID = o.tokenID
 		if o.kind == rotation.RequestEmergency {
-			list[i].RevokeFirst, list[i].Deadline, list[i].TokenID = o.revokeFirst, time.Duration(o.deadline), o.tokenID
+			list[i].RevokeFirst, list[i].Deadline = o.revokeFirst, time.Duration(o.deadline)
 		}
 	}
 	return list
@@ -49,11 +51,13 @@ type outcomes struct {
 
 // outcome is how a request stands.
 type outcome struct {
+	// Request is 0 for a slot that nothing was asked for: its own pause holds it.
 	Request int64                `json:"request"`
 	Kind    rotation.RequestKind `json:"kind"`
 	Slot    string               `json:"slot"`
 	// State is "taken" when an agent will do it, "settled" when every target
-	// serves the current token, "waiting" when something is left.
+	// serves the current token, "waiting" when something is left, "paused" of
+	// what was asked to be.
 	State string `json:"state"`
 	// Generation is the slot's current one, 0 when it isn't known.
 	Generation uint64 `json:"generation,omitempty"`
@@ -65,6 +69,7 @@ const (
 	stateTaken   = "taken"
 	stateSettled = "settled"
 	stateWaiting = "waiting"
+	statePaused  = "paused"
 )
 
 func (o outcomes) write(w io.Writer) error {
@@ -74,7 +79,11 @@ func (o outcomes) write(w io.Writer) error {
 		if r.Reason != "" {
 			why = string(r.Reason)
 		}
-		rows = append(rows, []any{r.Request, r.Kind, r.Slot, r.State, why})
+		id := "-"
+		if r.Request != 0 {
+			id = strconv.FormatInt(r.Request, 10)
+		}
+		rows = append(rows, []any{id, r.Kind, r.Slot, r.State, why})
 	}
 	return columns(w, rows...)
 }
@@ -107,7 +116,10 @@ func (a *app) ask(ctx context.Context, o order) error {
 	if len(slots) == 0 {
 		return errors.New("the declaration declares no tokens, so there is nothing to ask for")
 	}
-	if o.kind == rotation.RequestEmergency {
+	if o.rehearse {
+		return a.rehearse(ctx, o, d, slots)
+	}
+	if o.kind.Urgent() {
 		return a.emergency(ctx, o, d, slots)
 	}
 	client := control.Dial(d.Agent.Socket)
@@ -118,7 +130,11 @@ func (a *app) ask(ctx context.Context, o order) error {
 	if err != nil {
 		return err
 	}
-	stored, err := client.Submit(ctx, o.requests(slots))
+	rest, still, err := a.unpause(ctx, client, o, d, slots)
+	if err != nil {
+		return err
+	}
+	stored, err := submit(ctx, client, o, rest)
 	switch {
 	case errors.Is(err, control.ErrNotFound):
 		return elsewhere(err)
@@ -131,7 +147,20 @@ func (a *app) ask(ctx context.Context, o order) error {
 	for i, r := range stored {
 		taken[i] = outcome{Request: r.ID, Kind: r.Kind, Slot: r.Slot, State: stateTaken}
 	}
-	return a.done(taken)
+	return a.done(still.mark(taken, o.kind, slots))
+}
+
+// submit hands the order for these slots over, if there are any.
+func submit(ctx context.Context, to submitter, o order, slots []string) ([]rotation.Request, error) {
+	if len(slots) == 0 {
+		return nil, nil
+	}
+	return to.Submit(ctx, o.requests(slots))
+}
+
+// submitter takes requests: a running agent, or the one in here.
+type submitter interface {
+	Submit(ctx context.Context, list []rotation.Request) ([]rotation.Request, error)
 }
 
 // carryOut takes the lease and does the work, where no agent answers.
@@ -141,7 +170,11 @@ func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slot
 		return unanswered(d, err)
 	}
 	defer func() { err = also(err, running.Close()) }()
-	stored, err := running.Submit(ctx, o.requests(slots))
+	rest, still, err := a.unpause(ctx, running, o, d, slots)
+	if err != nil {
+		return err
+	}
+	stored, err := submit(ctx, running, o, rest)
 	if err != nil {
 		return err
 	}
@@ -168,10 +201,11 @@ func (a *app) carryOut(ctx context.Context, o order, d *config.Declaration, slot
 		}
 		out.Requests = append(out.Requests, end)
 	}
+	out.Requests = still.mark(out.Requests, o.kind, slots)
 	if err := a.print(out, out.write); err != nil {
 		return err
 	}
-	return verdict(doc, len(waits))
+	return verdict(doc, len(waits)+len(still))
 }
 
 // elsewhere is err of a running agent that doesn't have a slot.

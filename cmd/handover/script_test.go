@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "signal": signalAll, "fault": fault, "nofaults": noFaults,
-			"live": live, "newer": newer, "nosecrets": noSecrets, "sql": edit,
+			"live": live, "byhand": makeByHand, "newer": newer, "nosecrets": noSecrets, "sql": edit,
 		},
 	})
 }
@@ -211,6 +211,12 @@ func live(ts *testscript.TestScript, _ bool, args []string) {
 	if got := len(simulator(ts).LiveTokens(args[0])); strconv.Itoa(got) != args[1] {
 		ts.Fatalf("%d tokens of %s are live, want %s", got, args[0], args[1])
 	}
+}
+
+// makeByHand makes a token as a person would: byhand ACCOUNT LABEL
+func makeByHand(ts *testscript.TestScript, _ bool, args []string) {
+	_, _, err := simulator(ts).CreateToken(args[0], args[1], 0)
+	ts.Check(err)
 }
 
 // newer makes a journal look as if a later release had written it: newer FILE

@@ -17,15 +17,18 @@ type names struct {
 	// slots is by "ACCOUNT/TOKEN" and by "ACCOUNT"; ACCOUNT is the id or the
 	// declared name.
 	slots map[string][]string
+	// accounts are the ids, by id and by declared name.
+	accounts map[string]string
 }
 
 func namesOf(d *config.Declaration) names {
-	n := names{slots: map[string][]string{}}
+	n := names{slots: map[string][]string{}, accounts: map[string]string{}}
 	for _, account := range d.Accounts {
 		for _, token := range account.Tokens {
 			slot := account.Slot(token)
 			n.order = append(n.order, slot)
 			for _, name := range []string{account.ID, account.Name} {
+				n.accounts[name] = account.ID
 				n.slots[name] = append(n.slots[name], slot)
 				n.slots[name+"/"+token.Name] = []string{slot}
 			}
@@ -47,6 +50,25 @@ func (n names) choose(args []string) ([]string, error) {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(n.order), func(slot string) bool { return !chosen[slot] }), nil
+}
+
+// scopes are what the arguments name, each once: a slot, or an account's id.
+func (n names) scopes(args []string) ([]string, error) {
+	var all []string
+	for _, arg := range args {
+		scope := n.accounts[arg]
+		if scope == "" {
+			slots, err := n.choose([]string{arg})
+			if err != nil {
+				return nil, err
+			}
+			scope = slots[0]
+		}
+		if !slices.Contains(all, scope) {
+			all = append(all, scope)
+		}
+	}
+	return all, nil
 }
 
 // unknown says which slot or account may have been meant.

@@ -286,7 +286,8 @@ func TestRuleDeactivate(t *testing.T) {
 // TestRuleDeactivateThatDoesNothing: an API that doesn't know the call, or takes it
 // and does nothing: a person is told.
 func TestRuleDeactivateThatDoesNothing(t *testing.T) {
-	for name, answer := range map[string]error{"refused": &rotation.APIError{Call: "PUT /users", Status: 422, Kind: rotation.ErrRefused}, "taken": nil} {
+	for name, answer := range map[string]error{"refused": &rotation.APIError{Call: "PUT /users", Status: 422, Kind: rotation.ErrRefused},
+		"not in its documents": &rotation.APIError{Call: "PUT /users", Status: 405, Kind: rotation.ErrInvalidAnswer}, "taken": nil} {
 		t.Run(name, func(t *testing.T) {
 			inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 				settle(t, l, 1)
