@@ -35,7 +35,7 @@ var homes = []home{
 	{"github.com/aws/aws-sdk-go-v2/service/secretsmanager", []string{"backends/awssecrets"}, nowhere},
 	{"github.com/aws/aws-sdk-go-v2/service/sts", []string{"backends/awssecrets"}, nowhere},
 	{"github.com/aws/smithy-go", []string{"backends/awssecrets"}, nowhere},
-	{"github.com/cenkalti/backoff/v5", []string{"qualytics"}, nowhere},
+	{"github.com/cenkalti/backoff/v5", []string{"agent/hooks", "qualytics"}, nowhere},
 	{"github.com/coreos/go-systemd/v22", []string{"agent/systemd"}, nowhere},
 	{"github.com/elastic/go-seccomp-bpf", []string{"internal/confined"}, nowhere},
 	{"github.com/fsnotify/fsnotify", []string{"agent/filewatch"}, nowhere},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/handover-agent/handover/agent/config"
 	"github.com/handover-agent/handover/agent/metrics"
+	"github.com/handover-agent/handover/agent/notify"
 	"github.com/handover-agent/handover/agent/pace"
 	"github.com/handover-agent/handover/qualytics"
 	"github.com/handover-agent/handover/rotation"
@@ -58,6 +59,8 @@ type Agent struct {
 	client  *qualytics.Client
 	engine  *rotation.Engine
 	metrics *metrics.Metrics
+	// notifier tells people; Run alone lets it.
+	notifier *notify.Notifier
 
 	mu       sync.Mutex
 	declared *declared
@@ -106,6 +109,7 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	a.opt.Declaration = nil // of ten thousand slots it is megabytes
 	process := newProcess()
 	a.metrics = metrics.New(metrics.Options{Version: opt.Version, Status: a.Status, Log: a.log})
+	a.notifier = notify.New(notify.Options{Agent: d.Agent.ID, Status: a.Status, Count: a.metrics.Notification, Log: a.log})
 	a.journal, err = journal.Open(ctx, d.State.SQLite, journal.Options{Process: process, Now: a.pace.Now})
 	if err != nil {
 		return nil, err
@@ -115,11 +119,12 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Process: process,
-		Log: a.log, OnEvent: a.event})
-	a.declared, err = open(ctx, d, a.log)
+		Log: a.log, OnEvent: a.event, OnHook: func(slot string) { a.wake(slot) }})
+	a.declared, err = open(ctx, d, opt.Version, a.log)
 	if err != nil {
 		return nil, err
 	}
+	a.notifier.Use(a.declared.receivers)
 	a.loadedAt = a.pace.Now()
 	if err := a.findLeaving(ctx); err != nil {
 		return nil, err
@@ -159,6 +164,9 @@ func newProcess() string {
 func (a *Agent) Close() error {
 	if !a.closed.CompareAndSwap(false, true) {
 		return nil
+	}
+	if a.engine != nil {
+		a.engine.Close()
 	}
 	var all []error
 	if a.declared != nil {

@@ -24,6 +24,8 @@ func TestChanges(t *testing.T) {
 	rotates, role := policyOf("a", "vault/x"), policyOf("a", "vault/x")
 	rotates.Schedule.Every = 2 * time.Hour
 	role.Account.Role = "Member"
+	hook := policyOf("a", "vault/x")
+	hook.OnDelivery = []rotation.HookPolicy{{Name: "ops.acme.example", Required: true}}
 	cases := map[string]struct {
 		old, next []rotation.Policy
 		want      []string
@@ -46,6 +48,10 @@ func TestChanges(t *testing.T) {
 		"settings": {
 			[]rotation.Policy{policyOf("a", "vault/x")}, []rotation.Policy{rotates},
 			[]string{"new rotation settings for a@service/production"},
+		},
+		"hooks": {
+			[]rotation.Policy{policyOf("a", "vault/x")}, []rotation.Policy{hook},
+			[]string{"new hooks for a@service/production"},
 		},
 		"account": {
 			[]rotation.Policy{policyOf("a", "vault/x")}, []rotation.Policy{role},

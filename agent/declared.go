@@ -10,6 +10,8 @@ import (
 
 	"github.com/handover-agent/handover/agent/config"
 	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/agent/hooks"
+	"github.com/handover-agent/handover/agent/notify"
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -27,7 +29,12 @@ type declared struct {
 	policies []rotation.Policy
 	targets  [][]*backends.Target
 	slots    map[string]int
-	backends []backends.Backend
+	// hooks are those of the slots that have any, by the slot's number.
+	hooks    map[int]tokenHooks
+	webhooks []*hooks.Webhook
+	// receivers are told what a person should look at.
+	receivers []notify.Receiver
+	backends  []backends.Backend
 	// passes are under way with these backends; [Agent.borrow] adds them.
 	passes sync.WaitGroup
 }
@@ -39,10 +46,10 @@ type process struct {
 	qualytics config.Qualytics
 }
 
-// open opens the backends of a declaration. When one can't be opened, those
+// open opens the backends and webhooks of a declaration. When one can't be opened, those
 // before it are closed again.
-func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declared, error) {
-	w := &declared{process: process{d.Agent, d.State, d.Qualytics}, policies: d.Policies()}
+func open(ctx context.Context, d *config.Declaration, version string, log *slog.Logger) (*declared, error) {
+	w := &declared{process: process{d.Agent, d.State, d.Qualytics}, policies: d.Policies(), hooks: map[int]tokenHooks{}}
 	w.targets = make([][]*backends.Target, 0, len(w.policies))
 	w.slots = make(map[string]int, len(w.policies))
 	byName := map[string]backends.Backend{}
@@ -55,11 +62,22 @@ func open(ctx context.Context, d *config.Declaration, log *slog.Logger) (*declar
 		byName[b.Name] = opened
 		w.backends = append(w.backends, opened)
 	}
+	if err := w.openNotify(d.Notify, version); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	made := map[*config.TokenHook][]rotation.Hook{}
 	for _, account := range d.Accounts {
 		for _, token := range account.Tokens {
 			targets := make([]*backends.Target, 0, len(token.Deliver))
 			for _, t := range token.Deliver {
 				targets = append(targets, &backends.Target{Ref: t.Ref, Backend: byName[t.Ref.Backend], Format: t.Format})
+			}
+			told, err := w.openHooks(token, version, made)
+			if err != nil {
+				return nil, errors.Join(err, w.close())
+			}
+			if told.onDelivery != nil || told.onRevocation != nil {
+				w.hooks[len(w.targets)] = told
 			}
 			w.slots[w.policies[len(w.targets)].Slot] = len(w.targets)
 			w.targets = append(w.targets, targets)
@@ -74,12 +92,17 @@ func (w *declared) slot(name string) (rotation.Declared, bool) {
 	if !ok {
 		return rotation.Declared{}, false
 	}
-	return rotation.Declared{Policy: w.policies[i], Targets: w.targets[i], Edition: w.edition}, true
+	return rotation.Declared{Policy: w.policies[i], Targets: w.targets[i], OnDelivery: w.hooks[i].onDelivery,
+		OnRevocation: w.hooks[i].onRevocation, Edition: w.edition}, true
 }
 
-// close waits for the passes under way and closes the backends.
+// close waits for the passes under way and closes the backends. What a webhook
+// is posting is cut off, and told again later.
 func (w *declared) close() error {
 	w.passes.Wait()
+	for _, h := range w.webhooks {
+		h.Close()
+	}
 	var all []error
 	for _, b := range w.backends {
 		all = append(all, b.Close())

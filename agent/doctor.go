@@ -22,7 +22,7 @@ func Doctor(ctx context.Context, opt Options) (found doctor.Report, err error) {
 		return found, err
 	}
 	defer client.Close()
-	opened, err := open(ctx, d, log)
+	opened, err := open(ctx, d, opt.Version, log)
 	if err != nil {
 		return found, err
 	}

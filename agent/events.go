@@ -11,6 +11,7 @@ import (
 // event passes on what the engine committed.
 func (a *Agent) event(e rotation.Event) {
 	a.metrics.Event(e)
+	a.notifier.Event(e)
 	a.logEvent(e)
 	if e.Act == rotation.ActEmergencyOver {
 		a.measure(e.Slot)

@@ -31,7 +31,8 @@ const (
 )
 
 // Once brings the named slots, or all, to rest: it repeats the pass of a slot
-// that says it can go on within half a minute, for five minutes at most. It
+// that says it can go on within half a minute, for five minutes at most. Hooks
+// that run are waited for. It
 // fails when ctx is done, and when a pass fails; the other slots go on, as long
 // as there is a journal. A name that isn't declared is control.ErrNotFound, and
 // then nothing is done.
@@ -96,8 +97,14 @@ func (a *Agent) toRest(ctx context.Context, name string) (rotation.Outcome, erro
 	end := a.pace.Now().Add(patience)
 	for {
 		outcome, err := a.engine.Pass(ctx, slot)
-		if err != nil || settled(outcome) {
+		if err != nil {
 			return outcome, err
+		}
+		if a.engine.AwaitHooks(ctx, name) {
+			continue // how they ended is noted
+		}
+		if settled(outcome) {
+			return outcome, nil
 		}
 		wait := outcome.NextAt.Sub(a.client.Now())
 		until := a.pace.Now().Add(wait)

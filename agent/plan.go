@@ -28,7 +28,7 @@ func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
 	}
 	defer client.Close()
 	source.API = client
-	opened, err := open(ctx, d, log)
+	opened, err := open(ctx, d, opt.Version, log)
 	if err != nil {
 		return made, err
 	}

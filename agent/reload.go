@@ -66,7 +66,7 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	if err := sameProcess(old.process, process{next.Agent, next.State, next.Qualytics}); err != nil {
 		return nil, err
 	}
-	fresh, err := open(ctx, next, a.log)
+	fresh, err := open(ctx, next, a.opt.Version, a.log)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,7 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 	a.mu.Lock()
 	a.declared, a.loadedAt, a.reload = fresh, a.pace.Now(), true
 	a.mu.Unlock()
+	a.notifier.Use(fresh.receivers)
 	for _, line := range Changes(old.policies, fresh.policies) {
 		a.log.Info("declaration changed", "change", line)
 	}
@@ -123,6 +124,9 @@ func Changes(old, next []rotation.Policy) []string {
 		lines = append(lines, targetChanges(was, p)...)
 		if was.Schedule != p.Schedule {
 			lines = append(lines, "new rotation settings for "+p.Slot)
+		}
+		if !reflect.DeepEqual(was.OnDelivery, p.OnDelivery) || !reflect.DeepEqual(was.OnRevocation, p.OnRevocation) {
+			lines = append(lines, "new hooks for "+p.Slot)
 		}
 		if !reflect.DeepEqual(was.Account, p.Account) {
 			lines = append(lines, "new role or teams for "+p.AccountID)

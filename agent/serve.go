@@ -35,6 +35,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return web.Serve(ctx, listener, web.Handler(a, a.metrics.Handler()), a.log) })
 	group.Go(func() error { return socket.Serve(ctx) })
 	group.Go(func() error { a.watchCredential(ctx); return nil })
+	group.Go(func() error { a.notifier.Run(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx, nil) })
 	if err := group.Wait(); err != nil {
 		a.log.Error("agent failed", "error", err)

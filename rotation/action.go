@@ -143,6 +143,11 @@ type (
 		Outcome string
 		Left    int
 	}
+	// Told notes how a run of a hook has ended. GiveUp: it isn't tried again.
+	Told struct {
+		Run            HookRun
+		Failed, GiveUp bool
+	}
 	// CloseRequest reports a request as done.
 	CloseRequest struct {
 		Request int64
@@ -173,6 +178,8 @@ type (
 	Restore struct{ Generation uint64 }
 	// RemoveOld takes a store's versions of revoked tokens out of reach.
 	RemoveOld struct{ Target string }
+	// RunHook begins to tell others of a change. It doesn't wait for them.
+	RunHook struct{ Run HookRun }
 )
 
 // Wait ends a pass: nothing can be done before Until.
@@ -205,6 +212,7 @@ func (Deactivate) class() class    { return note }
 func (Decline) class() class       { return note }
 func (Finish) class() class        { return note }
 func (CloseRequest) class() class  { return note }
+func (Told) class() class          { return note }
 func (Issue) class() class         { return deed }
 func (Deliver) class() class       { return deed }
 func (Revoke) class() class        { return deed }
@@ -212,4 +220,5 @@ func (RevokeForeign) class() class { return deed }
 func (Restore) class() class       { return deed }
 func (Delete) class() class        { return deed }
 func (RemoveOld) class() class     { return deed }
+func (RunHook) class() class       { return deed }
 func (Wait) class() class          { return look }

@@ -117,7 +117,7 @@ func (w *work) revokeCondemned(ctx context.Context, number uint64) {
 	w.commit(ctx, func(r *Record) Event {
 		event := r.revoked(number, Leaked, now)
 		r.tellRevoked(RevokedToken{TokenID: g.TokenID, Generation: number, At: now, Missing: missing})
-		r.oweRemoval(number, w.removes, now)
+		w.owe(r, number, now)
 		return event
 	})
 }

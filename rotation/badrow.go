@@ -90,6 +90,15 @@ func (g *Generation) check(last uint64, r *Record) (field string, err error) {
 	case g.Attempts < 0:
 		return "attempts", negative(int64(g.Attempts))
 	}
+	return checkOwed(g.Hooks)
+}
+
+func checkOwed(hooks []OwedHook) (field string, err error) {
+	for i, o := range hooks {
+		if o.Attempts < 0 {
+			return fmt.Sprintf("hooks[%d].attempts", i), negative(int64(o.Attempts))
+		}
+	}
 	return "", nil
 }
 
@@ -116,7 +125,7 @@ func (r *TargetRecord) check() (field string, err error) {
 	case r.Removal != nil && r.Removal.Attempts < 0:
 		return "removal.attempts", negative(int64(r.Removal.Attempts))
 	}
-	return "", nil
+	return checkOwed(r.Hooks)
 }
 
 // Check is Record.Check for accounts.

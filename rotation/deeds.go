@@ -116,8 +116,11 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event {
-		r.oweRemovalOf(r.Targets[a.Target].Serves, a.Target, w.removes, now)
-		return r.delivered(a.Target, now)
+		before := r.Targets[a.Target]
+		r.oweRemovalOf(before.Serves, a.Target, w.removes, now)
+		event := r.delivered(a.Target, now)
+		r.oweDelivery(a.Target, before, w.pol, now)
+		return event
 	})
 }
 
@@ -191,12 +194,18 @@ func (w *work) revoke(ctx context.Context, a Revoke) {
 		w.wasRevoked(g.TokenID)
 		w.commit(ctx, func(r *Record) Event {
 			event := r.revoked(g.Number, Retired, now)
-			r.oweRemoval(g.Number, w.removes, now)
+			w.owe(r, g.Number, now)
 			return event
 		})
 		return
 	}
 	w.retireFailed(ctx, g, ActRevokeFailed, err, now)
+}
+
+// owe journals what follows from a revocation, if the token is revoked as of now.
+func (w *work) owe(r *Record, number uint64, now time.Time) {
+	r.oweRemoval(number, w.removes, now)
+	r.oweRevocation(number, w.pol, now)
 }
 
 // wasRevoked brings the list at hand up to date.

@@ -22,6 +22,9 @@ type Declared struct {
 	Policy Policy
 	// Targets are the policy's targets, in the same order.
 	Targets []*backends.Target
+	// OnDelivery and OnRevocation are the policy's hooks, in the same order.
+	// Both nil: none can be run here, and what is owed stays owed.
+	OnDelivery, OnRevocation []Hook
 	// Edition counts the loads of the declaration. The first pass over
 	// another one reads every target: what it holds may have another shape
 	// than is declared now.
@@ -42,6 +45,9 @@ type Options struct {
 	// OnEvent is told of every committed event, in the order of the slot;
 	// may be nil. It must not block.
 	OnEvent func(Event)
+	// OnHook is told of the slot of each hook that has ended, whose next pass
+	// notes that; may be nil. It must not block.
+	OnHook func(slot string)
 	// Timeout bounds each look at a target and each delivery; 0 is a minute.
 	Timeout time.Duration
 	// InTurn: the actions of a set run one after the other, in their order,
@@ -58,6 +64,7 @@ type Engine struct {
 	process string
 	log     *slog.Logger
 	onEvent func(Event)
+	onHook  func(slot string)
 	timeout time.Duration
 	inTurn  bool
 
@@ -75,18 +82,28 @@ type Engine struct {
 	memory         map[string]*memory
 	held           Held
 	holds          int // failures one after the other behind held
+
+	// telling are the hooks that run, until endHooks; hookPlaces bounds them.
+	telling    sync.WaitGroup
+	hookLife   context.Context
+	endHooks   context.CancelFunc
+	hookPlaces chan struct{}
 }
 
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
 	e := &Engine{issuer: o.Issuer, urgent: o.Urgent, journal: o.Journal, process: o.Process, log: o.Log,
-		onEvent: o.OnEvent, timeout: o.Timeout, inTurn: o.InTurn, memory: map[string]*memory{}, accountChanges: map[string]uint64{}}
+		onEvent: o.OnEvent, onHook: o.OnHook, timeout: o.Timeout, hookPlaces: make(chan struct{}, maxHooks), inTurn: o.InTurn, memory: map[string]*memory{}, accountChanges: map[string]uint64{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	if e.onEvent == nil {
 		e.onEvent = func(Event) {}
 	}
+	if e.onHook == nil {
+		e.onHook = func(string) {}
+	}
+	e.hookLife, e.endHooks = context.WithCancel(context.Background())
 	if e.urgent == nil {
 		e.urgent = o.Issuer
 	}

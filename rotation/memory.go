@@ -29,8 +29,10 @@ type memory struct {
 	// pass is.
 	interrupt atomic.Pointer[context.CancelFunc]
 	asked     atomic.Uint64
-	seq       uint64 // Engine.mutations after the slot's own last change
-	edition   uint64 // Declared.Edition of the last pass
+	// tellings are the hooks that run.
+	tellings tellings
+	seq      uint64 // Engine.mutations after the slot's own last change
+	edition  uint64 // Declared.Edition of the last pass
 }
 
 // unread is a target whose last read failed.

@@ -44,7 +44,9 @@ func next(rec *Record, obs *Observation, pol *Policy, now time.Time) ([]Action, 
 func (n *pass) decide() {
 	if n.rec.Revision == 0 {
 		n.rebuild()
-	} else if n.requests(); len(n.first) == 0 && !n.hasten() {
+		return
+	}
+	if n.requests(); len(n.first) == 0 && !n.hasten() {
 		n.discover()
 		n.keep()
 		n.targets()
@@ -56,6 +58,7 @@ func (n *pass) decide() {
 			n.note(*n.resume)
 		}
 	}
+	n.hooks()
 }
 
 // pass is one call of Next.

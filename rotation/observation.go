@@ -40,6 +40,10 @@ type Observation struct {
 	// Versions is where each target stood when this process last read it, if
 	// its store can tell whether that is so still.
 	Versions map[string]backends.Version
+	// Hooks are the runs of hooks by this process that aren't noted yet.
+	Hooks map[HookRun]HookSeen
+	// Mute: no hook can be run here; what is owed stays owed.
+	Mute bool
 	// Requests are the slot's open requests, by rising ID.
 	Requests []Request
 }

@@ -22,6 +22,9 @@ type Policy struct {
 	Schedule Schedule
 	// Targets are the places that must serve the token.
 	Targets []TargetPolicy
+	// OnDelivery and OnRevocation are the hooks after a target came to serve
+	// a token, and after one was revoked.
+	OnDelivery, OnRevocation []HookPolicy
 	// BlockOnRevocation: a token revoked by others blocks the slot instead
 	// of being issued again (on_external_revocation: block).
 	BlockOnRevocation bool

@@ -89,7 +89,20 @@ const (
 	DeletedByOthers Reason = "deleted_by_others"
 	Retired         Reason = "retired"
 	OldVersionsLeft Reason = "old_versions_left"
+	// HookRequired: a hook that must succeed first has not.
+	HookRequired Reason = "hook_required"
 )
+
+// Why others aren't told yet, or any more.
+const (
+	HookRunning Reason = "hook_running"
+	HookFailed  Reason = "hook_failed"
+	HookGivenUp Reason = "hook_given_up"
+)
+
+// DetailDrift is in the event of a target that was seen and doesn't serve the
+// current token any more, though nobody here changed that.
+const DetailDrift = "drift"
 
 // Act names what an event of the history tells.
 type Act string
@@ -135,6 +148,8 @@ const (
 	ActDeclined        Act = "declined"
 	ActRemovedOld      Act = "removed_old_versions"
 	ActRemoveFailed    Act = "remove_failed"
+	ActHookDone        Act = "hook_done"
+	ActHookFailed      Act = "hook_failed"
 	ActEmergency       Act = "emergency"
 	ActEmergencyOver   Act = "emergency_over"
 	ActBlocked         Act = "blocked"

@@ -97,6 +97,8 @@ type Generation struct {
 	MissingAt time.Time `json:"missing_at,omitzero"`
 	// GoneAt is when it was found or made to be gone.
 	GoneAt time.Time `json:"gone_at,omitzero"`
+	// Hooks are owed, after its revocation.
+	Hooks []OwedHook `json:"hooks,omitempty"`
 	// Attempts and RetryAt are the back-off of proving, revoking, deleting.
 	Attempts int       `json:"attempts,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
@@ -166,6 +168,8 @@ type TargetRecord struct {
 	// Removal is set while old versions there may hold a revoked token and
 	// have to be taken out of reach; nil: there is nothing to do.
 	Removal *Removal `json:"removal,omitempty"`
+	// Hooks are owed here, after the last delivery.
+	Hooks []OwedHook `json:"hooks,omitempty"`
 }
 
 // Removal is the journaled will to take the versions of revoked tokens out of

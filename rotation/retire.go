@@ -106,7 +106,7 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 		n.wait(retiring, g.RevokeAfter, GraceRunning)
 		return
 	}
-	if len(n.notes) > 0 || n.stopped(retiring) || !n.mayRevoke(g) { // the gate asks a record that is up to date
+	if len(n.notes) > 0 || n.stopped(retiring) || n.untold() || !n.mayRevoke(g) { // the gate asks a record that is up to date
 		return
 	}
 	if n.haveTokens(n.obs.Began) && !n.stillUsed(g, listed) { // last_used and the state, as of now

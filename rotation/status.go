@@ -41,6 +41,8 @@ type Status struct {
 	Next       string          `json:"next"`
 	Targets    []TargetStatus  `json:"targets"`
 	Retired    []RetiredStatus `json:"retired"`
+	// Hooks are those that are still to tell others of a change.
+	Hooks []HookStatus `json:"hooks,omitempty"`
 	// Detail is what more there is to say of Reason, for people.
 	Detail string `json:"detail,omitempty"`
 	// Paused are the pauses in force, the first one first; see Heed.
@@ -71,6 +73,21 @@ type RetiredStatus struct {
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
+// HookStatus is a hook that hasn't succeeded yet.
+type HookStatus struct {
+	Hook  string    `json:"hook"`
+	After HookAfter `json:"after"`
+	// Backend and Path are where the token was delivered; "" after a
+	// revocation.
+	Backend    string     `json:"backend,omitempty"`
+	Path       string     `json:"path,omitempty"`
+	Generation uint64     `json:"generation"`
+	Required   bool       `json:"required"`
+	Since      time.Time  `json:"since"`
+	Attempts   int        `json:"attempts"`
+	RetryAt    *time.Time `json:"retry_at,omitempty"`
+}
+
 // Describe tells a slot's status from its record and its account's. A slot
 // without a record is new.
 func Describe(rec Record, account AccountRecord, pol Policy) Status {
@@ -82,11 +99,15 @@ func Describe(rec Record, account AccountRecord, pol Policy) Status {
 	s.State, s.Reason = rec.describe(account)
 	s.soonest(rec.dueAt(pol.Schedule), "rotate")
 	s.describeTargets(&rec, &pol)
+	untold := s.describeHooks(&rec, &pol)
 	for i := range rec.Generations {
 		if g := &rec.Generations[i]; g.State != Live && g.State != Gone {
-			until := g.until(pol.Schedule)
+			until, why := g.until(pol.Schedule), g.Reason
+			if untold && (g.State == Grace || g.State == Hold || g.State == Revoking) {
+				why = HookRequired
+			}
 			s.Retired = append(s.Retired, RetiredStatus{Generation: g.Number, TokenID: g.TokenID,
-				State: g.State, Reason: g.Reason, Until: moment(until)})
+				State: g.State, Reason: why, Until: moment(until)})
 			s.soonest(until, g.next())
 		}
 	}
@@ -158,6 +179,33 @@ func (s *Status) describeTargets(rec *Record, pol *Policy) {
 			s.soonest(seen.RetryAt, "deliver to "+t.Key)
 		}
 	}
+}
+
+// describeHooks reports whether one of them is required.
+func (s *Status) describeHooks(rec *Record, pol *Policy) (required bool) {
+	add := func(owed []OwedHook, declared []HookPolicy, target string) {
+		for _, o := range owed {
+			hook, known := hookNamed(declared, o.Hook)
+			if !known {
+				continue
+			}
+			h := HookStatus{Hook: o.Hook, After: AfterRevocation, Generation: o.Generation, Required: hook.Required,
+				Since: o.Since.UTC(), Attempts: o.Attempts, RetryAt: moment(o.RetryAt)}
+			if target != "" {
+				h.After = AfterDelivery
+				h.Backend, h.Path, _ = strings.Cut(target, "/")
+			}
+			s.Hooks = append(s.Hooks, h)
+			required = required || hook.Required
+		}
+	}
+	for _, t := range pol.Targets {
+		add(rec.Targets[t.Key].Hooks, pol.OnDelivery, t.Key)
+	}
+	for i := range rec.Generations {
+		add(rec.Generations[i].Hooks, pol.OnRevocation, "")
+	}
+	return required
 }
 
 // until is when a retired token's state ends by time alone; zero when it

@@ -87,6 +87,9 @@ func (r *Record) see(a See, t TargetPolicy, now time.Time) Event {
 			g.Fingerprint = m.Token
 		}
 	}
+	if old.State == InStep && rec.State == Behind && rec.Reason != TargetReshaped {
+		event.Detail = DetailDrift
+	}
 	if a.Serving.Other != "" {
 		event.Fingerprint = a.Serving.Other
 	}
@@ -295,6 +298,9 @@ func (r *Record) move(a Move, now time.Time) Event {
 	if a.To != Observing {
 		g.Restore = 0
 	}
+	if !g.revoked() { // nobody is to be told of what isn't so any more
+		g.Hooks = nil
+	}
 	if a.RevokeAfter.After(g.RevokeAfter) {
 		g.RevokeAfter = a.RevokeAfter
 	}
@@ -348,6 +354,7 @@ func (r *Record) resume(a Resume) Event {
 	}
 	r.Blocked, r.Attempts, r.RetryAt = "", 0, time.Time{}
 	r.handle(a.Request, a.Rotate)
+	r.retryHooks()
 	for key, t := range r.Targets {
 		if t.State == TargetBlocked {
 			t.State = Behind

@@ -16,11 +16,13 @@ import (
 // work is one pass under way. The actions of a set run at the same time; mu
 // guards what they share.
 type work struct {
-	e      *Engine
-	pol    *Policy
-	at     []*backends.Target // those of the policy, in its order
-	mem    *memory
-	failed error // the first commit that the journal refused
+	e   *Engine
+	pol *Policy
+	at  []*backends.Target // those of the policy, in its order
+	mem *memory
+	// onDelivery and onRevocation are the policy's hooks, in its order.
+	onDelivery, onRevocation []Hook
+	failed                   error // the first commit that the journal refused
 	// soft is the ctx of calls that may be cut off when something urgent is
 	// asked for: looks, and what is done at stores.
 	soft   context.Context
@@ -40,7 +42,8 @@ type work struct {
 }
 
 func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
-	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), at: slot.Targets}
+	w := &work{e: e, pol: &slot.Policy, mem: e.memoryOf(slot.Policy.Slot), at: slot.Targets,
+		onDelivery: slot.OnDelivery, onRevocation: slot.OnRevocation}
 	w.mem.wake()
 	w.mem.rested.Store(nil)
 	w.asked = w.mem.asked.Load()
@@ -57,6 +60,7 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		return nil, err
 	}
 	w.rec = rec
+	w.mem.tellings.keep(func(run HookRun) bool { _, at := rec.owed(run); return at >= 0 })
 	for number, at := range w.mem.proved {
 		if g := rec.generation(number); g != nil && at.After(g.ProvedAt) {
 			g.ProvedAt = at
@@ -67,6 +71,7 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 		return nil, err
 	}
 	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests,
+		Mute:    slot.OnDelivery == nil && slot.OnRevocation == nil,
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
 		Posted: w.mem.posted, Checked: w.mem.checked, Versions: w.mem.versions}
@@ -104,7 +109,7 @@ func (w *work) next() ([]Action, Reason) {
 
 // refresh brings in what other slots learnt, and returns the time.
 func (w *work) refresh() time.Time {
-	w.obs.Held = w.e.Held()
+	w.obs.Held, w.obs.Hooks = w.e.Held(), w.mem.tellings.seen()
 	now := w.e.issuer.Now()
 	if now.Before(w.last) {
 		w.rewind(now)
@@ -271,6 +276,10 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.delete(ctx, a)
 	case RemoveOld:
 		w.removeOld(ctx, a)
+	case RunHook:
+		w.runHook(a)
+	case Told:
+		w.told(ctx, a, now)
 	case RevokeForeign:
 		w.revokeForeign(ctx)
 	case Resume:
@@ -315,7 +324,10 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		*r = Rebuilt(w.obs, *w.pol, now).clone()
 		return Event{Act: ActRebuilt, Generation: r.Current}
 	case See:
-		return r.see(a, w.pol.target(a.Target), now)
+		before := r.Targets[a.Target]
+		event := r.see(a, w.pol.target(a.Target), now)
+		r.oweDelivery(a.Target, before, w.pol, now)
+		return event
 	case Forget:
 		return r.forget(a)
 	case Discover:
@@ -332,7 +344,7 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		return r.miss(a)
 	case Move:
 		event := r.move(a, now)
-		r.oweRemoval(a.Generation, w.removes, now)
+		w.owe(r, a.Generation, now)
 		return event
 	case Block:
 		return r.block(a)

@@ -87,10 +87,12 @@ func (c *checker) tokens(file *fileKeys, account, accountID, agentID string, key
 			c.wrong(path+".name", "the name has %d characters, which makes labels of up to %d (with the agent's id and a number); Qualytics takes %d: shorten it by %d",
 				len(k.Name), label, rotation.MaxTokenName, label-rotation.MaxTokenName)
 		}
+		told := c.hookLists(path, k.OnDelivery, k.OnRevocation).or(c.told[k.Environment]).or(c.told[""])
 		token := Token{
 			Name: k.Name, Environment: k.Environment,
 			Schedule:          c.schedule(file, path, k),
 			BlockOnRevocation: k.OnExternalRevocation == "block",
+			OnDelivery:        told.onDelivery, OnRevocation: told.onRevocation,
 		}
 		token.Deliver = c.targets(file, path, rotation.Slot(accountID, k.Name), token, k.Deliver)
 		tokens = append(tokens, token)

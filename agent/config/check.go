@@ -24,6 +24,8 @@ type checker struct {
 	taken map[string]string
 	// used are the backends that some target names.
 	used map[string]bool
+	// told are the hooks of each environment, and of all tokens under "".
+	told map[string]hookLists
 	// instanceURL is qualytics.url in its one form.
 	instanceURL string
 }
@@ -63,9 +65,14 @@ func (c *checker) check(file *fileKeys) *Declaration {
 	c.instanceURL = d.Qualytics.URL
 	d.Backends = declaredBackends(file.Backends)
 	c.rotationRanges("defaults.rotation", file.Defaults.Rotation)
+	c.told = map[string]hookLists{"": c.hookLists("defaults", file.Defaults.OnDelivery, file.Defaults.OnRevocation)}
 	for name, environment := range file.Environments {
 		c.rotationRanges("environments."+name+".rotation", environment.Rotation)
+		if name != "" {
+			c.told[name] = c.hookLists("environments."+name, environment.OnDelivery, environment.OnRevocation)
+		}
 	}
+	d.Notify = c.notify(file.Notify)
 	d.Accounts = c.accounts(file, d.Agent.ID)
 	for name := range file.Backends {
 		if !c.used[name] {

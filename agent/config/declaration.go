@@ -17,6 +17,8 @@ type Declaration struct {
 	Qualytics Qualytics
 	// Backends are in the order of their names.
 	Backends []Backend
+	// Notify are told what a person should look at.
+	Notify []Notify
 	// Accounts are in the order of the file.
 	Accounts []Account
 	// Warnings are what is legal and doubtful, sorted by place.
@@ -86,6 +88,9 @@ type Token struct {
 	Schedule    rotation.Schedule
 	// BlockOnRevocation: a token revoked by others waits for a person.
 	BlockOnRevocation bool
+	// OnDelivery and OnRevocation are told of this token; tokens that take
+	// them from one place share them.
+	OnDelivery, OnRevocation []TokenHook
 	// Deliver has at least one target.
 	Deliver []Target
 }
@@ -131,6 +136,8 @@ func (d *Declaration) policy(account Account, token Token) rotation.Policy {
 		URL:               d.Qualytics.URL,
 		Schedule:          token.Schedule,
 		BlockOnRevocation: token.BlockOnRevocation,
+		OnDelivery:        hookPolicies(token.OnDelivery),
+		OnRevocation:      hookPolicies(token.OnRevocation),
 		DriftCheck:        d.Agent.DriftCheck,
 		Sweep:             d.Agent.Sweep,
 		Targets:           make([]rotation.TargetPolicy, 0, len(token.Deliver)),

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -100,12 +99,10 @@ func (c *checker) hooks(path string, keys []hookKeys) []Hook {
 	hooks := make([]Hook, 0, len(keys))
 	for i, k := range keys {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		switch {
-		case c.bad[at] || c.bad[at+".exec"]:
+		if c.bad[at] || c.bad[at+".exec"] {
 			continue
-		case len(k.Exec) == 0 || !filepath.IsAbs(k.Exec[0]):
-			c.wrong(at+".exec", "\"exec\" must begin with the program's absolute path, such as [/bin/systemctl, reload, loader.service]; no shell looks for it")
 		}
+		c.program(at+".exec", k.Exec)
 		c.atLeastASecond(at+".timeout", k.Timeout)
 		hooks = append(hooks, Hook(k))
 	}

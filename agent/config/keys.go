@@ -20,6 +20,7 @@ type fileKeys struct {
 	Backends     map[string]backendKeys     `yaml:"backends" doc:"the stores, by a name of your choice"`
 	Defaults     environmentKeys            `yaml:"defaults" doc:"what holds for every token that doesn't say otherwise"`
 	Environments map[string]environmentKeys `yaml:"environments" doc:"what holds for the tokens of an environment, by its name"`
+	Notify       []notifyKeys               `yaml:"notify" doc:"who is told what a person should look at"`
 	Accounts     []accountKeys              `yaml:"accounts" required:"true" doc:"the service accounts and their tokens"`
 }
 
@@ -44,7 +45,9 @@ type qualyticsKeys struct {
 }
 
 type environmentKeys struct {
-	Rotation rotationKeys `yaml:"rotation" doc:"when tokens are replaced, and how the old ones are retired"`
+	Rotation     rotationKeys       `yaml:"rotation" doc:"when tokens are replaced, and how the old ones are retired"`
+	OnDelivery   []deliveryHookKeys `yaml:"on_delivery" doc:"who is told each time that a target has come to serve a token"`
+	OnRevocation []tellKeys         `yaml:"on_revocation" doc:"who is told each time that a token is revoked"`
 }
 
 type rotationKeys struct {
@@ -78,11 +81,13 @@ type accountKeys struct {
 }
 
 type tokenKeys struct {
-	Name                 string       `yaml:"name" required:"true" pattern:"^[A-Za-z0-9._-]+$" doc:"the token's name, unique in its account; best with environment, purpose and system: pipeline-production"`
-	Environment          string       `yaml:"environment" doc:"the environment that it is for; its rotation settings are taken from environments"`
-	Rotation             rotationKeys `yaml:"rotation" doc:"rotation settings of this token alone"`
-	OnExternalRevocation string       `yaml:"on_external_revocation" default:"reissue" enum:"reissue|block" doc:"what follows when somebody else revokes or deletes the token: issue a new one, or wait for a person"`
-	Deliver              []targetKeys `yaml:"deliver" required:"true" doc:"the places where the token must stand"`
+	Name                 string             `yaml:"name" required:"true" pattern:"^[A-Za-z0-9._-]+$" doc:"the token's name, unique in its account; best with environment, purpose and system: pipeline-production"`
+	Environment          string             `yaml:"environment" doc:"the environment that it is for; its rotation settings are taken from environments"`
+	Rotation             rotationKeys       `yaml:"rotation" doc:"rotation settings of this token alone"`
+	OnExternalRevocation string             `yaml:"on_external_revocation" default:"reissue" enum:"reissue|block" doc:"what follows when somebody else revokes or deletes the token: issue a new one, or wait for a person"`
+	OnDelivery           []deliveryHookKeys `yaml:"on_delivery" doc:"who is told each time that a target has come to serve this token, instead of what its environment or defaults say; [] is nobody"`
+	OnRevocation         []tellKeys         `yaml:"on_revocation" doc:"the same for each time that one of its tokens is revoked"`
+	Deliver              []targetKeys       `yaml:"deliver" required:"true" doc:"the places where the token must stand"`
 }
 
 // targetKeys is one entry of deliver: its own keys, those of the format, and

@@ -89,7 +89,8 @@ func tableName(parent, key string, t reflect.Type) string {
 		"a target": targetType, "a backend": backendType, "a credential": sourceType,
 		"an environment": reflect.TypeFor[environmentKeys](), "rotation": reflect.TypeFor[rotationKeys](),
 		"follow": reflect.TypeFor[followKeys](), "an entry": reflect.TypeFor[entryKeys](), "from": fromType, "to": toType,
-		"a hook": reflect.TypeFor[hookKeys](),
+		"a hook": reflect.TypeFor[hookKeys](), "a hook after a delivery": reflect.TypeFor[deliveryHookKeys](),
+		"a hook after a revocation": reflect.TypeFor[tellKeys](), "notify": reflect.TypeFor[notifyKeys](),
 	} {
 		if t == own {
 			return name

@@ -24,6 +24,9 @@ type Exec struct {
 	Argv []string
 	// Timeout is the longest time that it may take, more than 0.
 	Timeout time.Duration
+	// Silent: what it prints isn't in the error. It may have read what nobody
+	// here knows, in whatever form.
+	Silent bool
 }
 
 const (
@@ -68,7 +71,7 @@ func (e Exec) Run(ctx context.Context, facts map[string]string, hidden ...secret
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w; the file must be there, and executable for the user of this process", cause(err))
 	}
-	if said := out.line(); said != "" {
+	if said := out.line(); said != "" && !e.Silent {
 		err = fmt.Errorf("%w: it said: %s", err, said)
 	}
 	return secret.Redact(fmt.Errorf("run %s: %w", e.Argv[0], err), hidden...)

@@ -165,6 +165,15 @@ func TestNoTokenInTheError(t *testing.T) {
 	}
 }
 
+// TestSilent: what it prints may be a secret that nobody here knows.
+func TestSilent(t *testing.T) {
+	program := script(t, "echo what it has read; exit 3")
+	err := hooks.Exec{Argv: []string{program}, Timeout: ample, Silent: true}.Run(t.Context(), nil)
+	if err == nil || err.Error() != "run "+program+": exit status 3" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := filepath.Join(t.TempDir(), "begun")

@@ -43,6 +43,8 @@ type Metrics struct {
 	revoked    prometheus.Counter
 	deleted    prometheus.Counter
 	deliveries *prometheus.CounterVec
+	hooks      *prometheus.CounterVec
+	notices    *prometheus.CounterVec
 	calls      *prometheus.CounterVec
 	callTime   *prometheus.HistogramVec
 	emergency  prometheus.Histogram
@@ -67,6 +69,8 @@ func New(o Options) *Metrics {
 		revoked:    counter("revocations_total", "Tokens that the agent revoked."),
 		deleted:    counter("deletions_total", "Tokens that the agent deleted."),
 		deliveries: counters("deliveries_total", "Deliveries to a target that ended.", "backend", "result"),
+		hooks:      counters("hooks_total", "Hooks of the declaration that ended.", "result"),
+		notices:    counters("notifications_total", "Notifications by what became of them.", "to", "result"),
 		calls:      counters("api_calls_total", "Attempts to call the Qualytics API.", "call", "class"),
 		callTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "api_call_duration_seconds",
 			Help: "How long attempts to call the Qualytics API took.", Buckets: buckets}, []string{"call"}),
@@ -76,7 +80,7 @@ func New(o Options) *Metrics {
 		passTime: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "pass_duration_seconds",
 			Help: "How long passes over a slot took.", Buckets: buckets}),
 	}
-	m.registry.MustRegister(build(o.Version), m.events, m.rotations, m.revoked, m.deleted, m.deliveries, m.calls, m.callTime,
+	m.registry.MustRegister(build(o.Version), m.events, m.rotations, m.revoked, m.deleted, m.deliveries, m.hooks, m.notices, m.calls, m.callTime,
 		m.emergency, m.passes, m.passTime, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if o.Status != nil {
@@ -125,7 +129,17 @@ func (m *Metrics) Event(e rotation.Event) {
 		m.deliveries.WithLabelValues(backend, "delivered").Inc()
 	case rotation.ActDeliverFailed:
 		m.deliveries.WithLabelValues(backend, "failed").Inc()
+	case rotation.ActHookDone:
+		m.hooks.WithLabelValues("done").Inc()
+	case rotation.ActHookFailed:
+		m.hooks.WithLabelValues("failed").Inc()
 	}
+}
+
+// Notification counts a notification for a receiver that was "sent", "failed" or
+// "dropped". It is made for notify.Options.Count.
+func (m *Metrics) Notification(to, result string) {
+	m.notices.WithLabelValues(valid(to), result).Inc()
 }
 
 // Call counts an attempt to call the API. call is its method and route, status

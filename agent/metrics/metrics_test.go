@@ -35,7 +35,7 @@ func full() report.Document {
 			{Slot: "a@service/one", State: rotation.SlotCurrent, ExpiresAt: at(48 * time.Hour), NextAt: at(24 * time.Hour),
 				Targets: []rotation.TargetStatus{{Backend: "vault", Path: "ci", State: rotation.InStep}},
 				Retired: []rotation.RetiredStatus{{State: rotation.Grace}, {State: rotation.Grace}, {State: rotation.Unclaimed}}},
-			{Slot: "a@service/two", State: rotation.SlotDelivering,
+			{Slot: "a@service/two", State: rotation.SlotDelivering, Hooks: []rotation.HookStatus{{Required: true}, {}, {Required: true}},
 				Paused:  []rotation.PauseStatus{{Request: 1, Scope: "*"}, {Request: 2, Scope: "*"}, {Request: 3, Scope: "a@service/two"}},
 				Targets: []rotation.TargetStatus{{Backend: "local", Path: "x/y.env", State: rotation.Behind}}},
 		}}
@@ -56,12 +56,16 @@ func used() *metrics.Metrics {
 		{Act: rotation.ActDeliverFailed, Target: "local/x/y.env", Reason: rotation.TargetDenied},
 		{Act: rotation.ActRevoked, Reason: rotation.Retired},
 		{Act: rotation.ActDeleted, Reason: rotation.Retired},
+		{Act: rotation.ActHookDone},
+		{Act: rotation.ActHookFailed, Reason: rotation.HookFailed},
+		{Act: rotation.ActHookFailed, Reason: rotation.HookGivenUp},
 	} {
 		m.Event(e)
 	}
 	m.Call("GET /user-tokens/service", 200, 30*time.Millisecond)
 	m.Call("GET /user-tokens/service", 503, time.Second)
 	m.Call("PUT /user-tokens/{id}", 0, time.Minute)
+	m.Notification("ops.acme.example", "dropped")
 	m.Emergency(1400 * time.Millisecond)
 	m.Pass(300*time.Millisecond, rotation.AtRest)
 	return m
@@ -109,6 +113,9 @@ func grep(text, name string) string {
 func TestWhatTheAgentDoes(t *testing.T) {
 	wantSamples(t, scrape(t, used()),
 		`handover_events_total{act="issued",reason="age"} 2`,
+		`handover_hooks_total{result="done"} 1`,
+		`handover_notifications_total{result="dropped",to="ops.acme.example"} 1`,
+		`handover_hooks_total{result="failed"} 2`,
 		`handover_events_total{act="delivered",reason="none"} 1`,
 		`handover_events_total{act="deliver_failed",reason="target_denied"} 1`,
 		`handover_rotations_total{reason="age"} 2`,
@@ -143,6 +150,7 @@ func TestHowTheSlotsStand(t *testing.T) {
 		`handover_slot_next_act_timestamp_seconds{slot="a@service/one"} 1.7939664e+09`,
 		`handover_target_in_step{backend="vault",path="ci",slot="a@service/one"} 1`,
 		`handover_target_in_step{backend="local",path="x/y.env",slot="a@service/two"} 0`,
+		`handover_required_hooks_waiting{slot="a@service/two"} 2`,
 		`handover_retired_tokens{slot="a@service/one",state="grace"} 2`,
 		`handover_retired_tokens{slot="a@service/one",state="unclaimed"} 1`,
 		`handover_unclaimed_tokens 1`,

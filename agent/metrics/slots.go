@@ -34,6 +34,7 @@ var (
 		"When the slot's next planned act is due; absent for none.", "slot")
 	inStep    = desc("target_in_step", "1 when the target serves the slot's current token, else 0.", "slot", "backend", "path")
 	retired   = desc("retired_tokens", "Tokens of the slot that are on their way out, by state; absent for none.", "slot", "state")
+	requires  = desc("required_hooks_waiting", "Required hooks of the slot that hold older tokens until they succeed; absent for none.", "slot")
 	paused    = desc("slot_paused", "1 while a pause of that scope holds the slot; absent for none.", "slot", "scope")
 	unclaimed = desc("unclaimed_tokens", "Tokens that wait for resume --adopt or for their end.")
 	held      = desc("held", "1 while calls to Qualytics wait, else 0.")
@@ -49,7 +50,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (s *slots) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, paused, unclaimed, held, reload, loaded, ownEnd} {
+	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, requires, paused, unclaimed, held, reload, loaded, ownEnd} {
 		out <- d
 	}
 }
@@ -94,6 +95,15 @@ func collectSlot(out chan<- prometheus.Metric, s rotation.Status) {
 	}
 	for _, t := range s.Targets {
 		out <- gauge(inStep, truth(t.State == rotation.InStep), s.Slot, t.Backend, t.Path)
+	}
+	waiting := 0
+	for _, h := range s.Hooks {
+		if h.Required {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		out <- gauge(requires, float64(waiting), s.Slot)
 	}
 	for _, scope := range scopesOf(s.Paused) {
 		out <- gauge(paused, 1, s.Slot, scope)

@@ -157,13 +157,13 @@ func Make(ctx context.Context, source Source) (Plan, error) {
 	return plan, nil
 }
 
-// over is the slot with stores that can't be written.
+// over is the slot with stores that can't be written, and with nobody to tell.
 func over(slot rotation.Declared) rotation.Declared {
 	targets := make([]*backends.Target, len(slot.Targets))
 	for i, t := range slot.Targets {
 		targets[i] = &backends.Target{Ref: t.Ref, Format: t.Format, Backend: &shelf{base: t.Backend}}
 	}
-	slot.Targets = targets
+	slot.Targets, slot.OnDelivery, slot.OnRevocation = targets, nil, nil
 	return slot
 }
 

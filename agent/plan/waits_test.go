@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,5 +138,32 @@ func TestServedTokenHasNoEnd(t *testing.T) {
 			}
 		}
 		t.Errorf("waits %+v", w.plan().Waits)
+	})
+}
+
+// deaf is a hook that nobody may run.
+type deaf struct{ t *testing.T }
+
+func (d deaf) Run(context.Context, rotation.HookCall) error {
+	d.t.Error("a plan told others")
+	return nil
+}
+
+// TestPlanTellsNobody: neither of what is owed nor of what it would deliver.
+func TestPlanTellsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := &w.slots[1]
+		s.Policy.OnDelivery = []rotation.HookPolicy{{Name: "hook", Required: true, Timeout: time.Second}}
+		w.pass() // by an agent that can run none
+		s.OnDelivery = []rotation.Hook{deaf{t}}
+		w.plan()
+		synctest.Wait()
+		w.stores["azure/qualytics"].RollBack("qualytics")
+		w.plan()
+		synctest.Wait()
+		if rec, err := w.journal.Slot(t.Context(), hourly); err != nil || len(rec.Targets["azure/qualytics"].Hooks) != 1 {
+			t.Errorf("owed: %+v, %v", rec.Targets, err)
+		}
 	})
 }

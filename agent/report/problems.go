@@ -139,6 +139,11 @@ func slotProblems(s rotation.Status, now time.Time) []ranked {
 			add(rankServing, "%s/%s: %s", t.Backend, t.Path, text)
 		}
 	}
+	for _, h := range s.Hooks {
+		if h.Attempts > 0 {
+			add(rankServing, "%s", hookProblem(h, now))
+		}
+	}
 	for _, t := range s.Retired {
 		if t.State == rotation.Unclaimed {
 			add(rankUnclaimed, "token %d (g%d) is unclaimed: if it is ours, handover resume --adopt %s; else it stays until its end%s",
@@ -164,6 +169,20 @@ func targetProblem(t rotation.TargetStatus, now time.Time) (string, bool) {
 		return fmt.Sprintf("behind: %s; next try %s", Why(t, now), Relative(t.RetryAt, now)), true
 	}
 	return "", false
+}
+
+// hookProblem tells of a hook that failed: what it was to tell, what waits for
+// it, and where to look.
+func hookProblem(h rotation.HookStatus, now time.Time) string {
+	text := fmt.Sprintf("hook %s after the %s of g%d", h.Hook, h.After, h.Generation)
+	if h.After == rotation.AfterDelivery {
+		text += fmt.Sprintf(" to %s/%s", h.Backend, h.Path)
+	}
+	text += " failed " + count(h.Attempts, "time")
+	if h.Required {
+		text += "; no older token is revoked before it succeeds"
+	}
+	return text + "; next try " + Relative(h.RetryAt, now) + "; the log says why"
 }
 
 // Why is the reason of a target, and for how long it hasn't been in step.

@@ -152,6 +152,7 @@ func (a *app) devDeclaration(o devOptions, world *simulation, address string) (*
 	d.Qualytics.Credential = secret.Source{File: token}
 	d.Qualytics.CAFile = ""
 	d.Qualytics.Rate = -1 // the simulator is on this machine
+	tellNobody(d)
 	d.State.SQLite = filepath.Join(o.dir, "state.db")
 	d.Agent.Socket = filepath.Join(o.dir, "control.sock")
 	free, err := listenNear(d.Agent.Listen)
@@ -163,6 +164,17 @@ func (a *app) devDeclaration(o devOptions, world *simulation, address string) (*
 	least := time.Duration(float64(2*time.Millisecond) * float64(rotationDay) / float64(o.day))
 	d.Agent.Sweep, d.Agent.DriftCheck = max(d.Agent.Sweep, least), max(d.Agent.DriftCheck, 2*least)
 	return d, free.Close()
+}
+
+// tellNobody takes hooks and notifications out: who is told would act on tokens that aren't
+// real.
+func tellNobody(d *config.Declaration) {
+	d.Notify = nil
+	for _, account := range d.Accounts {
+		for i := range account.Tokens {
+			account.Tokens[i].OnDelivery, account.Tokens[i].OnRevocation = nil, nil
+		}
+	}
 }
 
 // listenNear listens at the address, or at any port of this machine when that

@@ -261,6 +261,30 @@ func TestDevEndedEarly(t *testing.T) {
 	}
 }
 
+// Nobody outside is told of tokens that aren't real.
+func TestDevTellsNobody(t *testing.T) {
+	text, err := os.ReadFile("../../agent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	touched := filepath.Join(dir, "touched")
+	declaration := filepath.Join(dir, "told.yaml")
+	hooked := strings.Replace(string(text), "\ndefaults:\n", "\ndefaults:\n  on_delivery: [{exec: [/usr/bin/touch, "+touched+"]}]\n", 1)
+	if hooked == string(text) {
+		t.Fatal("agent.yaml has no defaults")
+	}
+	if err := os.WriteFile(declaration, []byte(hooked), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := dev(t, dir, "-c", declaration, "--for", "1d", "--day", "100ms"); code != exitDone {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if _, err := os.Stat(touched); err == nil {
+		t.Error("a hook was run")
+	}
+}
+
 func TestDevTwiceInOneFolder(t *testing.T) {
 	dir := t.TempDir()
 	out := awaiting("delivered")

@@ -41,6 +41,7 @@ type Lab struct {
 	KeepCopies bool
 
 	process    int
+	woken      chan struct{}
 	inTurn     bool
 	volatile   []*mem.Store
 	others     []*other
@@ -78,7 +79,8 @@ type LabStore struct {
 
 // NewLab makes a world with one target in each store.
 func NewLab(t testing.TB, plan map[int]FaultKind, stores ...LabStore) *Lab {
-	l := &Lab{T: t, API: NewAPI(), Journal: NewMemory(), Script: NewScript(plan), lastServed: map[int64]time.Time{}, breaches: map[string]bool{}}
+	l := &Lab{T: t, API: NewAPI(), Journal: NewMemory(), Script: NewScript(plan), lastServed: map[int64]time.Time{}, breaches: map[string]bool{}, woken: make(chan struct{}, 1)}
+	t.Cleanup(func() { l.Engine.Close() })
 	id := rotation.AccountID(LabAccount)
 	l.Slot.Policy = rotation.Policy{Slot: rotation.Slot(id, LabToken), AgentID: "lab", AccountID: id, Token: LabToken,
 		Account: rotation.AccountSpec{Name: LabAccount, Role: "Editor", Teams: []string{"Data Engineering"}},
@@ -112,11 +114,14 @@ func (l *Lab) addTarget(name string, s LabStore) {
 
 // Restart is a new process on the same journal.
 func (l *Lab) Restart() {
+	if l.Engine != nil {
+		l.Engine.Close()
+	}
 	l.process++
 	l.Journal = l.Journal.Takeover()
 	l.Engine = rotation.New(rotation.Options{Issuer: faultyIssuer{l.API, l.Script},
 		Journal: faultyJournal{l.Journal, l.Script}, Process: fmt.Sprintf("process-%d", l.process),
-		InTurn: l.inTurn, OnEvent: l.told})
+		InTurn: l.inTurn, OnEvent: l.told, OnHook: l.hookEnded})
 }
 
 // InTurn lets a new process do the actions of a set one after the other, so
@@ -165,7 +170,9 @@ func (l *Lab) Run(d time.Duration) {
 				soonest = next[i]
 			}
 		}
-		time.Sleep(time.Until(soonest))
+		if l.sleep(soonest) {
+			next[0] = time.Now()
+		}
 	}
 	l.look()
 }

@@ -1,0 +1,2 @@
+-- Records have new fields, the hooks that are owed, which an earlier release
+-- would refuse.
