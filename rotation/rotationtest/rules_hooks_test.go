@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/handover-agent/handover/backends/mem"
@@ -189,28 +190,16 @@ func TestRuleHooksSurviveACrash(t *testing.T) {
 	for _, kind := range rotationtest.FaultKinds {
 		for _, act := range []string{"hook delivery store1 g2", "hook delivery store2 g2", "hook revocation  g1", "commit hook_done", "commit delivered", "commit revoked", "put store1"} {
 			t.Run(kind.String()+" "+act, func(t *testing.T) {
-				var mu sync.Mutex
-				told := map[string]bool{}
-				tell := hears(&mu, func(call rotation.HookCall) { told[string(call.After)+call.Backend+label(call.Generation)] = true })
+				h := &hearing{told: map[string]bool{}}
 				inLab(t, func(t *testing.T, l *rotationtest.Lab) {
-					l.Hook(rotation.AfterDelivery, true, tell)
-					l.Hook(rotation.AfterRevocation, false, tell)
+					l.Hook(rotation.AfterDelivery, true, h.hook())
+					l.Hook(rotation.AfterRevocation, false, h.hook())
 					settle(t, l, 1)
 					l.Script.Once(act, kind)
-					before(l, "revoke", func(string) {
-						mu.Lock()
-						defer mu.Unlock()
-						for i := range l.Stores { // a value lost in the crash makes it another than g2
-							if serves, _ := l.Serves(i); !told[fmt.Sprintf("deliverystore%d%s", i+1, serves.Label)] {
-								t.Errorf("a token is revoked before who reads store%d was told of %s", i+1, serves.Label)
-							}
-						}
-					})
+					before(l, "revoke", h.gate(t, l))
 					rotate(t, l)
 					l.Run(6 * rotation.Day)
-					if !told["revocation"+label(1)] {
-						t.Error("nobody was told that g1 is revoked")
-					}
+					h.all(t, l)
 					l.Settled()
 				})
 			})
@@ -281,4 +270,76 @@ func TestRuleDriftIsTold(t *testing.T) {
 			t.Errorf("%d drifts are told after a foreign value", n)
 		}
 	}, tokenStore(mem.LikeVault()), tokenStore(mem.LikeVault()))
+}
+
+// hearing notes what was told, and wants all of it told before a token dies.
+type hearing struct {
+	mu   sync.Mutex
+	told map[string]bool
+}
+
+func (h *hearing) hook() func(context.Context, rotation.HookCall) error {
+	return hears(&h.mu, func(c rotation.HookCall) { h.told[string(c.After)+c.Backend+label(c.Generation)] = true })
+}
+
+// gate is asked before each revocation: who reads at a target was told of what it
+// serves. A value lost in a crash makes that another token than planned.
+func (h *hearing) gate(t *testing.T, l *rotationtest.Lab) func(string) {
+	return func(string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for i := range l.Stores {
+			if serves, _ := l.Serves(i); !h.told[fmt.Sprintf("deliverystore%d%s", i+1, serves.Label)] {
+				t.Errorf("a token is revoked before who reads store%d was told of %s", i+1, serves.Label)
+			}
+		}
+	}
+}
+
+// all wants every token that was revoked to be told of.
+func (h *hearing) all(t *testing.T, l *rotationtest.Lab) {
+	t.Helper()
+	for _, g := range l.Record().Generations {
+		if !g.RevokedAt.IsZero() && !h.told["revocation"+g.Label] {
+			t.Errorf("nobody was told that %s is revoked", g.Label)
+		}
+	}
+}
+
+// TestHooksUnderEveryFault: each act of one rotation meets each fault once, the
+// runs of hooks among them.
+func TestHooksUnderEveryFault(t *testing.T) {
+	play := func(t *testing.T, faults plan) (acts int) {
+		synctest.Test(t, func(t *testing.T) {
+			l := rotationtest.NewLab(t, faults, twoStores()...)
+			l.Slot.Policy.Sweep, l.Slot.Policy.DriftCheck = 60*rotation.Day, 60*rotation.Day
+			h := &hearing{told: map[string]bool{}}
+			l.Hook(rotation.AfterDelivery, true, h.hook())
+			l.Hook(rotation.AfterRevocation, false, h.hook())
+			before(l, "revoke", h.gate(t, l))
+			l.Run(oneRotation * rotation.Day)
+			l.Quiesce()
+			l.Settled()
+			l.Run(time.Hour)
+			h.all(t, l)
+			if broken := l.Broken(); broken != "" {
+				t.Error(broken)
+			}
+			acts = l.Script.Count()
+		})
+		return acts
+	}
+	acts := play(t, nil)
+	if acts < 20 {
+		t.Fatalf("%d acts are no rotation", acts)
+	}
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for _, kind := range rotationtest.FaultKinds {
+		for act := 1; act <= acts; act += step {
+			t.Run(fmt.Sprintf("%s act %d", kind, act), func(t *testing.T) { play(t, plan{act: kind}) })
+		}
+	}
 }
