@@ -107,7 +107,7 @@ func TestRuleAHookThatIsNotRequiredDelaysNothing(t *testing.T) {
 					t.Errorf("g1 is %s, revoked %s after its grace", g.State, g.RevokedAt.Sub(g.RevokeAfter))
 				}
 				l.Run(rotation.Day)
-				if tried := l.Script.Counted("hook delivery store1 g2"); tried != 10 {
+				if tried := l.Script.Counted("hook delivery store1 g2"); tried != 32 {
 					t.Errorf("it was tried %d times", tried)
 				}
 				if told := l.Told(rotation.ActHookFailed); told[len(told)-1].Reason != rotation.HookGivenUp {
