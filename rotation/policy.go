@@ -28,6 +28,10 @@ type Policy struct {
 	// BlockOnRevocation: a token revoked by others blocks the slot instead
 	// of being issued again (on_external_revocation: block).
 	BlockOnRevocation bool
+	// Removed: the slot isn't declared any more, and neither are its targets.
+	// An operator's orders are carried out as far as that goes
+	// (docs/decisions/removed.md).
+	Removed bool
 	// DriftCheck is how often each target is read at rest, Sweep how old the
 	// token list may be at rest. Both positive.
 	DriftCheck, Sweep time.Duration
