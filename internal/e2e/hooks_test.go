@@ -44,7 +44,7 @@ func TestRequiredHook(t *testing.T) {
 		t.Errorf("resume: exit %d, %s", r.code, r.err)
 	}
 	a.awaitStatus("the old token to be retired", func(got status) bool { return got.slot(oneSlot).settled() })
-	done, failed := s.history(oneSlot, "hook_done"), s.history(oneSlot, "hook_failed")
+	done, failed := s.history("hook_done"), s.history("hook_failed")
 	if done[1].Detail != hook || done[2].Detail != hook || failed[2].Reason != "hook_failed" {
 		t.Errorf("the history tells of %+v and %+v", done, failed)
 	}
