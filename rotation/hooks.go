@@ -94,7 +94,7 @@ type HookSeen struct {
 }
 
 // maxTold is how often a hook that isn't required is tried.
-const maxTold = 10
+const maxTold = 32
 
 // hooks wants run what is owed, and notes how runs have ended.
 func (n *pass) hooks() {

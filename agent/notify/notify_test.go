@@ -391,7 +391,7 @@ func TestBodies(t *testing.T) {
 	}
 	other := n
 	other.At = other.At.Add(1)
-	if n.ID() != n.ID() || n.ID() == other.ID() {
+	if same := n; n.ID() != same.ID() || n.ID() == other.ID() {
 		t.Error("ids don't tell notices apart")
 	}
 }

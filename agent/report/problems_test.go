@@ -65,17 +65,6 @@ func TestProblemsOfASlot(t *testing.T) {
 			[]string{"a@service/t: vault/ci: target_holds_foreign_value; take the value away, or declare on_foreign: take_over"}},
 		"target blocked": {status(target(rotation.TargetBlocked, rotation.TargetRefused, nil)),
 			[]string{"a@service/t: vault/ci: blocked: target_refused"}},
-		"hook that runs": {status(func(s *rotation.Status) {
-			s.Hooks = []rotation.HookStatus{{Hook: "/bin/reload", After: rotation.AfterDelivery, Backend: "vault", Path: "ci", Generation: 3}}
-		}), nil},
-		"required hook": {status(func(s *rotation.Status) {
-			s.Hooks = []rotation.HookStatus{{Hook: "/bin/reload", After: rotation.AfterDelivery, Backend: "vault", Path: "ci", Generation: 3,
-				Required: true, Attempts: 2, RetryAt: at(2 * time.Minute)}}
-		}), []string{"a@service/t: hook /bin/reload after the delivery of g3 to vault/ci failed 2 times; " +
-			"no older token is revoked before it succeeds; next try in 2m; the log says why"}},
-		"hook after a revocation": {status(func(s *rotation.Status) {
-			s.Hooks = []rotation.HookStatus{{Hook: "ops.acme.example", After: rotation.AfterRevocation, Generation: 2, Attempts: 1, RetryAt: at(time.Second)}}
-		}), []string{"a@service/t: hook ops.acme.example after the revocation of g2 failed 1 time; next try in 1s; the log says why"}},
 		"unclaimed": {status(func(s *rotation.Status) {
 			s.Retired = []rotation.RetiredStatus{{Generation: 2, TokenID: 9, State: rotation.Unclaimed, Until: at(3 * day)}}
 		}), []string{"a@service/t: token 9 (g2) is unclaimed: if it is ours, handover resume --adopt a@service/t; else it stays until its end, in 3d"}},
@@ -133,5 +122,27 @@ func TestProblemsTheWorstFirst(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"", "6", "4", "5", "3", "2", "1"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestProblemsOfHooks(t *testing.T) {
+	for name, test := range map[string]struct {
+		hook rotation.HookStatus
+		want []string
+	}{
+		"it runs": {rotation.HookStatus{Hook: "/bin/reload", After: rotation.AfterDelivery, Backend: "vault", Path: "ci", Generation: 3}, nil},
+		"required": {rotation.HookStatus{Hook: "/bin/reload", After: rotation.AfterDelivery, Backend: "vault", Path: "ci", Generation: 3,
+			Required: true, Attempts: 2, RetryAt: at(2 * time.Minute)},
+			[]string{"a@service/t: hook /bin/reload after the delivery of g3 to vault/ci failed 2 times; " +
+				"no older token is revoked before it succeeds; next try in 2m; the log says why"}},
+		"after a revocation": {rotation.HookStatus{Hook: "ops.acme.example", After: rotation.AfterRevocation, Generation: 2, Attempts: 1, RetryAt: at(time.Second)},
+			[]string{"a@service/t: hook ops.acme.example after the revocation of g2 failed 1 time; next try in 1s; the log says why"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := problems(report.Document{Slots: []rotation.Status{{Slot: "a@service/t", State: rotation.SlotCurrent, Hooks: []rotation.HookStatus{test.hook}}}})
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

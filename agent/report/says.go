@@ -57,7 +57,7 @@ var says = map[rotation.Reason]string{
 	rotation.HookRequired: "a hook that is required hasn't succeeded yet, so the token isn't revoked: see why it fails",
 	rotation.HookRunning:  "a hook tells others of a change",
 	rotation.HookFailed:   "a hook failed; it is run again",
-	rotation.HookGivenUp:  "a hook failed ten times and isn't run again; nothing waited for it",
+	rotation.HookGivenUp:  "a hook failed too often and isn't run again; nothing waited for it",
 
 	rotation.Superseded:      "a newer token took its place",
 	rotation.Ghost:           "it was made, and its value was lost in a crash",

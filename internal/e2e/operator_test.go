@@ -41,11 +41,11 @@ type event struct {
 	Detail     string    `json:"detail"`
 }
 
-// history is what `handover history SLOT -o json` tells of one act, by
-// generation.
-func (s *site) history(slot, act string) map[uint64]event {
+// history is what `handover history SLOT -o json` tells of one act of the one
+// slot, by generation.
+func (s *site) history(act string) map[uint64]event {
 	s.t.Helper()
-	r := s.run("history", slot, "-o", "json")
+	r := s.run("history", oneSlot, "-o", "json")
 	var got struct {
 		Events []event `json:"events"`
 	}
@@ -96,7 +96,7 @@ func TestRotateByOperator(t *testing.T) {
 		return r.code == 0 && s.statusCommand().slot(oneSlot).settled(), r.err
 	})
 	reading.noneDead(t, 1, 50)
-	intended, delivered, revoked := s.history(oneSlot, "intended"), s.history(oneSlot, "delivered"), s.history(oneSlot, "revoked")
+	intended, delivered, revoked := s.history("intended"), s.history("delivered"), s.history("revoked")
 	for g := uint64(2); g <= 3; g++ {
 		one, me := intended[g], fmt.Sprintf("uid %d", os.Getuid())
 		if one.Reason != "requested" || !strings.HasPrefix(one.Actor, me) || one.Detail != "the test wants it" {

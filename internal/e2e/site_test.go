@@ -208,6 +208,7 @@ type slotStatus struct {
 		Generation uint64 `json:"generation"`
 		TokenID    int64  `json:"token_id"`
 		State      string `json:"state"`
+		Reason     string `json:"reason"`
 	} `json:"retired"`
 }
 

@@ -138,7 +138,8 @@ func copyOf(rec rotation.Record) rotation.Record {
 	rec.Intent = copyTo(rec.Intent)
 	rec.Generations = slices.Clone(rec.Generations)
 	for i := range rec.Generations {
-		rec.Generations[i].Days = copyTo(rec.Generations[i].Days)
+		g := &rec.Generations[i]
+		g.Days, g.Hooks = copyTo(g.Days), slices.Clone(g.Hooks)
 	}
 	if rec.Emergency = copyTo(rec.Emergency); rec.Emergency != nil {
 		rec.Emergency.Requests, rec.Emergency.Revoked = slices.Clone(rec.Emergency.Requests), slices.Clone(rec.Emergency.Revoked)
@@ -146,6 +147,7 @@ func copyOf(rec rotation.Record) rotation.Record {
 	rec.Targets = maps.Clone(rec.Targets)
 	for key, t := range rec.Targets {
 		t.Payloads, t.Other, t.Removal = slices.Clone(t.Payloads), copyTo(t.Other), copyTo(t.Removal)
+		t.Hooks = slices.Clone(t.Hooks)
 		rec.Targets[key] = t
 	}
 	return rec

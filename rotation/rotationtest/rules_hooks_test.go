@@ -3,8 +3,11 @@ package rotationtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/handover-agent/handover/backends/mem"
@@ -18,6 +21,16 @@ import (
 func hang(ctx context.Context, _ rotation.HookCall) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// hears is a hook that succeeds; its calls come one at a time.
+func hears(mu *sync.Mutex, call func(rotation.HookCall)) func(context.Context, rotation.HookCall) error {
+	return func(_ context.Context, c rotation.HookCall) error {
+		mu.Lock()
+		defer mu.Unlock()
+		call(c)
+		return nil
+	}
 }
 
 func sayNo(context.Context, rotation.HookCall) error { return errors.New("no") }
@@ -51,8 +64,8 @@ func TestRuleRequiredHookHoldsTheOldToken(t *testing.T) {
 		if why := reason(t, l); why != rotation.HookFailed && why != rotation.HookRequired {
 			t.Errorf("the slot waits for %q", why)
 		}
-		if s := rotation.Describe(l.Record(), rotation.AccountRecord{}, l.Slot.Policy); s.Retired[0].Reason != rotation.HookRequired {
-			t.Errorf("g1 waits for %q", s.Retired[0].Reason)
+		if s := rotation.Describe(l.Record(), rotation.AccountRecord{}, l.Slot.Policy); len(s.Retired) != 1 || s.Retired[0].Reason != rotation.HookRequired {
+			t.Errorf("on their way out: %+v", s.Retired)
 		}
 		if tried := l.Script.Counted("hook delivery store2 g2"); tried < 100 {
 			t.Errorf("it was tried %d times in eight days", tried)
@@ -87,13 +100,14 @@ func TestRuleAHookThatIsNotRequiredDelaysNothing(t *testing.T) {
 	for name, tell := range map[string]func(context.Context, rotation.HookCall) error{"hangs": hang, "fails": sayNo} {
 		t.Run(name, func(t *testing.T) {
 			hooked(t, false, tell, func(t *testing.T, l *rotationtest.Lab) {
+				l.Slot.Policy.Schedule.Grace, l.Slot.Policy.Schedule.Hold = 2*time.Minute, 0 // it still fails then
 				rotate(t, l)
-				l.Run(2*rotation.Day + time.Minute)
+				l.Run(2 * time.Minute)
 				if g := generation(t, l, 1); g.State != rotation.Observing || g.RevokedAt.Sub(g.RevokeAfter) > time.Second {
 					t.Errorf("g1 is %s, revoked %s after its grace", g.State, g.RevokedAt.Sub(g.RevokeAfter))
 				}
 				l.Run(rotation.Day)
-				if tried := l.Script.Counted("hook delivery store1 g2"); tried != 10 {
+				if tried := l.Script.Counted("hook delivery store1 g2"); tried != 32 {
 					t.Errorf("it was tried %d times", tried)
 				}
 				if told := l.Told(rotation.ActHookFailed); told[len(told)-1].Reason != rotation.HookGivenUp {
@@ -124,11 +138,9 @@ func TestRuleAnEmergencyDoesNotWaitForAHook(t *testing.T) {
 // TestRuleHooksAreToldOnce: of each delivery and each revocation, with what they
 // need to know; a heal is a delivery too.
 func TestRuleHooksAreToldOnce(t *testing.T) {
+	var mu sync.Mutex
 	var calls []rotation.HookCall
-	tell := func(_ context.Context, call rotation.HookCall) error {
-		calls = append(calls, call)
-		return nil
-	}
+	tell := hears(&mu, func(call rotation.HookCall) { calls = append(calls, call) })
 	inLab(t, func(t *testing.T, l *rotationtest.Lab) {
 		l.Slot.Policy.Environment = "production"
 		l.Hook(rotation.AfterDelivery, true, tell)
@@ -178,26 +190,16 @@ func TestRuleHooksSurviveACrash(t *testing.T) {
 	for _, kind := range rotationtest.FaultKinds {
 		for _, act := range []string{"hook delivery store1 g2", "hook delivery store2 g2", "hook revocation  g1", "commit hook_done", "commit delivered", "commit revoked", "put store1"} {
 			t.Run(kind.String()+" "+act, func(t *testing.T) {
-				told := map[string]bool{}
-				tell := func(_ context.Context, call rotation.HookCall) error {
-					told[string(call.After)+call.Backend+label(call.Generation)] = true
-					return nil
-				}
+				h := &hearing{told: map[string]bool{}}
 				inLab(t, func(t *testing.T, l *rotationtest.Lab) {
-					l.Hook(rotation.AfterDelivery, true, tell)
-					l.Hook(rotation.AfterRevocation, false, tell)
+					l.Hook(rotation.AfterDelivery, true, h.hook())
+					l.Hook(rotation.AfterRevocation, false, h.hook())
 					settle(t, l, 1)
 					l.Script.Once(act, kind)
-					before(l, "revoke", func(string) {
-						if !told["deliverystore1"+label(2)] || !told["deliverystore2"+label(2)] {
-							t.Error("g1 is revoked before everybody was told of g2")
-						}
-					})
+					before(l, "revoke", h.gate(t, l))
 					rotate(t, l)
 					l.Run(6 * rotation.Day)
-					if !told["revocation"+label(1)] {
-						t.Error("nobody was told that g1 is revoked")
-					}
+					h.all(t, l)
 					l.Settled()
 				})
 			})
@@ -268,4 +270,76 @@ func TestRuleDriftIsTold(t *testing.T) {
 			t.Errorf("%d drifts are told after a foreign value", n)
 		}
 	}, tokenStore(mem.LikeVault()), tokenStore(mem.LikeVault()))
+}
+
+// hearing notes what was told, and wants all of it told before a token dies.
+type hearing struct {
+	mu   sync.Mutex
+	told map[string]bool
+}
+
+func (h *hearing) hook() func(context.Context, rotation.HookCall) error {
+	return hears(&h.mu, func(c rotation.HookCall) { h.told[string(c.After)+c.Backend+label(c.Generation)] = true })
+}
+
+// gate is asked before each revocation: who reads at a target was told of what it
+// serves. A value lost in a crash makes that another token than planned.
+func (h *hearing) gate(t *testing.T, l *rotationtest.Lab) func(string) {
+	return func(string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for i := range l.Stores {
+			if serves, _ := l.Serves(i); !h.told[fmt.Sprintf("deliverystore%d%s", i+1, serves.Label)] {
+				t.Errorf("a token is revoked before who reads store%d was told of %s", i+1, serves.Label)
+			}
+		}
+	}
+}
+
+// all wants every token that was revoked to be told of.
+func (h *hearing) all(t *testing.T, l *rotationtest.Lab) {
+	t.Helper()
+	for _, g := range l.Record().Generations {
+		if !g.RevokedAt.IsZero() && !h.told["revocation"+g.Label] {
+			t.Errorf("nobody was told that %s is revoked", g.Label)
+		}
+	}
+}
+
+// TestHooksUnderEveryFault: each act of one rotation meets each fault once, the
+// runs of hooks among them.
+func TestHooksUnderEveryFault(t *testing.T) {
+	play := func(t *testing.T, faults plan) (acts int) {
+		synctest.Test(t, func(t *testing.T) {
+			l := rotationtest.NewLab(t, faults, twoStores()...)
+			l.Slot.Policy.Sweep, l.Slot.Policy.DriftCheck = 60*rotation.Day, 60*rotation.Day
+			h := &hearing{told: map[string]bool{}}
+			l.Hook(rotation.AfterDelivery, true, h.hook())
+			l.Hook(rotation.AfterRevocation, false, h.hook())
+			before(l, "revoke", h.gate(t, l))
+			l.Run(oneRotation * rotation.Day)
+			l.Quiesce()
+			l.Settled()
+			l.Run(time.Hour)
+			h.all(t, l)
+			if broken := l.Broken(); broken != "" {
+				t.Error(broken)
+			}
+			acts = l.Script.Count()
+		})
+		return acts
+	}
+	acts := play(t, nil)
+	if acts < 20 {
+		t.Fatalf("%d acts are no rotation", acts)
+	}
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for _, kind := range rotationtest.FaultKinds {
+		for act := 1; act <= acts; act += step {
+			t.Run(fmt.Sprintf("%s act %d", kind, act), func(t *testing.T) { play(t, plan{act: kind}) })
+		}
+	}
 }
