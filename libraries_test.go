@@ -58,6 +58,7 @@ var homes = []home{
 	{"go.uber.org/goleak", []string{"backends/backendtest"}, nil},
 	{"golang.org/x/sync", []string{"agent", "agent/plan"}, nil},
 	{"golang.org/x/sys", []string{"agent/control", "backends/file", "internal/confined", "internal/soak", "rotation/journal"}, nil},
+	{"golang.org/x/term", []string{"cmd/handover"}, nowhere},
 	{"golang.org/x/time", []string{"backends/awssecrets", "backends/wire", "qualytics"}, nowhere},
 	{"gopkg.in/yaml.v3", []string{"agent/config"}, nil},
 	{"k8s.io/api", nil, []string{"deploy/kubernetes"}},
