@@ -64,7 +64,7 @@ var homes = []home{
 	{"k8s.io/api", nil, []string{"deploy/kubernetes"}},
 	{"modernc.org/sqlite", []string{"rotation/journal"}, []string{"rotation/journal", "cmd/handover", "internal/e2e"}},
 	{"pgregory.net/rapid", nil, nil},
-	{"sigs.k8s.io/yaml", nil, []string{"deploy/kubernetes"}},
+	{"sigs.k8s.io/yaml", nil, []string{"agent", "agent/control", "deploy/kubernetes"}},
 }
 
 // homeOf returns the library that a package belongs to: the one with the
