@@ -214,7 +214,8 @@ func (c *compromise) answer(after report.Tokens) error {
 		out.Deactivated = out.Deactivated || r.Deactivated()
 	}
 	out.Remaining = out.remaining(len(c.open))
-	if err := c.app.print(out, out.write); err != nil {
+	a := c.app
+	if err := a.print(out, out.write); err != nil {
 		return err
 	}
 	if left {
