@@ -33,12 +33,15 @@ type EmergencyReport struct {
 	RevokeOnly bool `json:"revoke_only,omitempty"`
 	// Removed: the slot isn't declared any more. Targets are those that it had.
 	Removed bool `json:"removed,omitempty"`
-	// Blocked: the slot waits for a person before it gets a new token.
+	// Blocked: the slot, or its account, waits for a person before it gets a
+	// new token.
 	Blocked Reason `json:"blocked,omitempty"`
 	// Generation and NewTokenID are what was issued in the place of what
 	// leaked; 0 is nothing, or nothing yet.
 	Generation uint64 `json:"generation"`
 	NewTokenID int64  `json:"new_token_id"`
+	// IssuedAt is when that was.
+	IssuedAt *time.Time `json:"issued_at"`
 	// Revoked are the tokens that are dead, in the order of their deaths;
 	// Alive those that leaked and may live still.
 	Revoked []RevokedToken `json:"revoked"`
@@ -103,7 +106,7 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, RevokeOnly: e.Only, Removed: pol.Removed, Blocked: rec.Blocked, Generation: e.Generation,
 		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
-		r.NewTokenID = g.TokenID
+		r.NewTokenID, r.IssuedAt = g.TokenID, moment(g.IssuedAt)
 	}
 	for i := range rec.Generations {
 		if g := &rec.Generations[i]; g.condemned(now) {

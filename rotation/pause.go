@@ -11,9 +11,9 @@ import (
 // ends when it is closed.
 
 // EndPauses closes the pauses of just that scope: a slot's, an account's, or
-// WholeAgent. It returns those that it closed, also beside an error. A running
-// engine has to be told of each slot concerned (Engine.Asked). A request that can't
-// be read stops its slots, whose passes say so, and keeps no other from its end.
+// WholeAgent. It returns those that it closed, also beside an error. A request
+// that can't be read stops nothing here: it holds its slot until it is mended. A
+// running engine has to be told of each slot concerned (Engine.Asked).
 func EndPauses(ctx context.Context, journal Journal, scope, actor string) (ended []Request, err error) {
 	open, err := journal.OpenRequests(ctx)
 	if err != nil && !errors.Is(err, ErrBadRow) {

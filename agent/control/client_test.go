@@ -140,22 +140,45 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// call is one call of a client, of which the error alone is looked at.
+type call func(context.Context, *control.Client) error
+
+func request(id int64) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Request(ctx, id); return err }
+}
+
+func endPauses(scope string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.EndPauses(ctx, scope, ""); return err }
+}
+
+func tokens(account string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Tokens(ctx, account); return err }
+}
+
+func emergencies(slots ...string) call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Emergencies(ctx, slots); return err }
+}
+
+func status() call {
+	return func(ctx context.Context, c *control.Client) error { _, err := c.Status(ctx); return err }
+}
+
 func TestRefusals(t *testing.T) {
 	broken := &agent{fails: errDisk}
 	long := rotate("a/b")
 	long.Reason = strings.Repeat("x", 1025)
 	ansi := rotate("a/b")
 	ansi.Reason = "\x1b[2J"
-	tests := map[string]refusal{
-		"unknown slot": {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
-		"unknown request": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, 9)
-			return err
-		}, 404, control.ErrNotFound, "request 9"},
-		"no id": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Request(ctx, -1)
-			return err
-		}, 400, control.ErrInvalid, "a number from 1"},
+	tests := map[string]struct {
+		handler *agent
+		call    call
+		status  int
+		kind    error
+		want    string
+	}{
+		"unknown slot":            {&agent{}, submit(rotate("a/b"), rotate("missing/x")), 404, control.ErrNotFound, `slot "missing/x" is not declared`},
+		"unknown request":         {&agent{}, request(9), 404, control.ErrNotFound, "request 9"},
+		"no id":                   {&agent{}, request(-1), 400, control.ErrInvalid, "a number from 1"},
 		"none":                    {&agent{}, submit(), 400, control.ErrInvalid, "0 requests"},
 		"too many":                {&agent{}, submit(make([]rotation.Request, 20_001)...), 400, control.ErrInvalid, "20001 requests"},
 		"no slot":                 {&agent{}, submit(rotate("a/b"), rotate("")), 400, control.ErrInvalid, "request 2: it names no slot"},
@@ -165,65 +188,26 @@ func TestRefusals(t *testing.T) {
 		"reason in ANSI":          {&agent{}, submit(ansi), 400, control.ErrInvalid, "can't be printed"},
 		"no reason":               {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: " "}), 400, control.ErrInvalid, `kind "emergency" needs a reason`},
 		"revoke without a reason": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRevoke, Slot: "a/b"}), 400, control.ErrInvalid, `kind "revoke" needs a reason`},
+		"a pause of no scope":     {&agent{}, endPauses(""), 400, control.ErrInvalid, "names no scope"},
+		"no account":              {&agent{}, tokens(""), 400, control.ErrInvalid, "names no account"},
+		"tokens broken":           {broken, tokens("a@service"), 500, nil, errDisk.Error()},
+		"pauses broken":           {broken, endPauses("*"), 500, nil, errDisk.Error()},
 		"negative token":          {&agent{}, submit(rotation.Request{Kind: rotation.RequestEmergency, Slot: "a/b", Reason: "x", TokenID: -1}), 400, control.ErrInvalid, "can't be below 0"},
 		"planned, and in a hurry": {&agent{}, submit(rotation.Request{Kind: rotation.RequestRotate, Slot: "a/b", Deadline: time.Second}), 400,
 			control.ErrInvalid, "a request to rotate has no order"},
-		"emergencies broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Emergencies(ctx, []string{"a/b"})
-			return err
-		}, 500, nil, errDisk.Error()},
-		"journal broken":  {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
-		"agent is ending": {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
-		"status broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Status(ctx)
-			return err
-		}, 500, nil, errDisk.Error()},
+		"emergencies broken": {broken, emergencies("a/b"), 500, nil, errDisk.Error()},
+		"journal broken":     {broken, submit(rotate("a/b")), 500, nil, errDisk.Error()},
+		"agent is ending":    {&agent{fails: context.Canceled}, submit(rotate("a/b")), 503, control.ErrUnavailable, "canceled"},
+		"status broken":      {broken, status(), 500, nil, errDisk.Error()},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) { test.play(t) })
-	}
-}
-
-// play makes the call and wants it refused.
-func (r refusal) play(t *testing.T) {
-	t.Helper()
-	err := r.call(t.Context(), control.Dial(serve(t, r.handler).path))
-	wantRefusal(t, err, r.status, r.kind, r.want)
-	if len(r.handler.requests()) != 0 {
-		t.Error("a refused submission stored something")
-	}
-}
-
-// refusal is a call that the agent refuses, and how.
-type refusal struct {
-	handler *agent
-	call    func(context.Context, *control.Client) error
-	status  int
-	kind    error
-	want    string
-}
-
-func TestRefusalsOfPausesAndTokens(t *testing.T) {
-	broken := &agent{fails: errDisk}
-	for name, test := range map[string]refusal{
-		"a pause of no scope": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.EndPauses(ctx, "", "")
-			return err
-		}, 400, control.ErrInvalid, "names no scope"},
-		"no account": {&agent{}, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Tokens(ctx, "")
-			return err
-		}, 400, control.ErrInvalid, "names no account"},
-		"tokens broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.Tokens(ctx, "a@service")
-			return err
-		}, 500, nil, errDisk.Error()},
-		"pauses broken": {broken, func(ctx context.Context, c *control.Client) error {
-			_, err := c.EndPauses(ctx, "*", "")
-			return err
-		}, 500, nil, errDisk.Error()},
-	} {
-		t.Run(name, func(t *testing.T) { test.play(t) })
+		t.Run(name, func(t *testing.T) {
+			err := test.call(t.Context(), control.Dial(serve(t, test.handler).path))
+			wantRefusal(t, err, test.status, test.kind, test.want)
+			if len(test.handler.requests()) != 0 {
+				t.Error("a refused submission stored something")
+			}
+		})
 	}
 }
 

@@ -27,12 +27,12 @@ import (
 // openAPI is docs/openapi.yaml, as far as it is used. The whole of it is read
 // strictly: a key that isn't here, and isn't OpenAPI's, is a mistake.
 type openAPI struct {
-	OpenAPI    string           `json:"openapi"`
-	Info       any              `json:"info"`
-	Servers    []any            `json:"servers"`
-	Security   []any            `json:"security"`
-	Tags       []any            `json:"tags"`
-	Paths      map[string]calls `json:"paths"`
+	OpenAPI    string                `json:"openapi"`
+	Info       any                   `json:"info"`
+	Servers    []any                 `json:"servers"`
+	Security   []any                 `json:"security"`
+	Tags       []any                 `json:"tags"`
+	Paths      map[string]operations `json:"paths"`
 	Components struct {
 		Responses map[string]answers        `json:"responses"`
 		Schemas   map[string]map[string]any `json:"schemas"`
@@ -41,10 +41,10 @@ type openAPI struct {
 	schemas *jsonschema.Compiler
 }
 
-// calls are those of one path, by method.
-type calls map[string]call
+// operations are those of one path, by method.
+type operations map[string]operation
 
-type call struct {
+type operation struct {
 	OperationID string   `json:"operationId"`
 	Tags        []string `json:"tags"`
 	Summary     string   `json:"summary"`
@@ -325,7 +325,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // query wants the parameters that are declared, and no others.
-func (w *witness) query(c call, r *http.Request) {
+func (w *witness) query(c operation, r *http.Request) {
 	given := r.URL.Query()
 	for _, p := range c.Parameters {
 		if p.In == "query" {

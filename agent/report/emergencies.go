@@ -16,10 +16,12 @@ type Emergencies struct {
 	Emergencies []rotation.EmergencyReport `json:"emergencies"`
 }
 
-// SlotReader is what Emergencies are read from.
+// SlotReader is what Emergencies are read from: records of slots and accounts.
 type SlotReader interface {
 	// Slot fails with rotation.ErrNoRecord for a slot that has none.
 	Slot(ctx context.Context, slot string) (rotation.Record, error)
+	// Account fails with rotation.ErrNoRecord for an account that has none.
+	Account(ctx context.Context, id string) (rotation.AccountRecord, error)
 }
 
 // BuildEmergencies reads the records of the policies' slots. A slot whose record
@@ -35,9 +37,27 @@ func BuildEmergencies(ctx context.Context, journal SlotReader, policies []rotati
 		case err != nil:
 			return Emergencies{}, err
 		}
-		if e, ever := rotation.DescribeEmergency(record, policy, now); ever {
-			all.Emergencies = append(all.Emergencies, e)
+		e, ever := rotation.DescribeEmergency(record, policy, now)
+		if !ever {
+			continue
 		}
+		if e.Blocked == "" {
+			if e.Blocked, err = blocked(ctx, journal, policy.AccountID); err != nil {
+				return Emergencies{}, err
+			}
+		}
+		all.Emergencies = append(all.Emergencies, e)
 	}
 	return all, nil
+}
+
+// blocked is why an account waits for a person; "" when it doesn't, or nothing
+// that can be read says so.
+func blocked(ctx context.Context, journal SlotReader, id string) (rotation.Reason, error) {
+	account, err := journal.Account(ctx, id)
+	var bad *rotation.BadRow
+	if errors.Is(err, rotation.ErrNoRecord) || errors.As(err, &bad) {
+		return "", nil
+	}
+	return account.Blocked, err
 }

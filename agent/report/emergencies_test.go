@@ -72,3 +72,25 @@ func TestBuildEmergencies(t *testing.T) {
 		t.Errorf("the journal can't be read, and %+v is told", got)
 	}
 }
+
+// A slot that waits for a person is told so, whether it is blocked itself or its
+// account is: nobody waits for its targets then.
+func TestBuildEmergenciesOfABlockedAccount(t *testing.T) {
+	p := policy("a@service", "nightly", "local/a")
+	journal := &records{slots: map[string]rotation.Record{p.Slot: leaked(p.Slot, true)},
+		accounts: map[string]rotation.AccountRecord{p.AccountID: {ID: p.AccountID, Blocked: rotation.AccountDeactivated}}}
+	for own, want := range map[rotation.Reason]rotation.Reason{"": rotation.AccountDeactivated, rotation.IssueRefused: rotation.IssueRefused} {
+		rec := journal.slots[p.Slot]
+		rec.Blocked = own
+		journal.slots[p.Slot] = rec
+		got, err := report.BuildEmergencies(t.Context(), journal, []rotation.Policy{p}, now)
+		if err != nil || len(got.Emergencies) != 1 || got.Emergencies[0].Blocked != want {
+			t.Errorf("blocked %q: %+v, %v; want %s", own, got, err, want)
+		}
+	}
+	journal.failAccount = errors.New("no disk")
+	journal.slots[p.Slot] = leaked(p.Slot, true)
+	if got, err := report.BuildEmergencies(t.Context(), journal, []rotation.Policy{p}, now); err == nil {
+		t.Errorf("the journal can't be read, and %+v is told", got)
+	}
+}

@@ -29,7 +29,7 @@ func TestSimulatedStoresAreTheDrivers(t *testing.T) {
 				t.Fatal("mem.Like plays no store of this type")
 			}
 			delete(like, d.Type)
-			driver := open(t, d)
+			driver := open(t, d, options(t, d))
 			if diff := cmp.Diff(abilities(mem.New(played).Backend()), abilities(driver)); diff != "" {
 				t.Errorf("what is played and what the driver can do (-played +driver):\n%s", diff)
 			}
@@ -85,9 +85,9 @@ func options(t *testing.T, d backends.Driver) any {
 }
 
 // open makes the backend, which needs no network.
-func open(t *testing.T, d backends.Driver) backends.Backend {
+func open(t *testing.T, d backends.Driver, options any) backends.Backend {
 	t.Helper()
-	b, err := d.Open(t.Context(), backends.Env{Name: "b", AgentID: "acme", Log: slog.New(slog.DiscardHandler)}, options(t, d))
+	b, err := d.Open(t.Context(), backends.Env{Name: "b", AgentID: "acme", Log: slog.New(slog.DiscardHandler)}, options)
 	if err != nil {
 		t.Fatal(err)
 	}

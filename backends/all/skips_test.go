@@ -11,8 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/all"
 	"github.com/handover-agent/handover/backends/backendtest"
+	"github.com/handover-agent/handover/backends/vault"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/skips.golden from what the drivers say of themselves")
@@ -22,11 +24,20 @@ var update = flag.Bool("update", false, "rewrite testdata/skips.golden from what
 func TestSkips(t *testing.T) {
 	const golden = "testdata/skips.golden"
 	var got strings.Builder
-	for _, d := range all.Drivers() {
-		fmt.Fprintf(&got, "== %s\n", d.Type)
-		skips := backendtest.Skips(open(t, d))
+	list := func(store string, b backends.Backend) {
+		fmt.Fprintf(&got, "== %s\n", store)
+		skips := backendtest.Skips(b)
 		for _, name := range slices.Sorted(maps.Keys(skips)) {
 			fmt.Fprintf(&got, "%s: %s\n", name, skips[name])
+		}
+	}
+	for _, d := range all.Drivers() {
+		given := options(t, d)
+		list(d.Type, open(t, d, given))
+		if o, ok := given.(*vault.Options); ok {
+			plain := *o
+			plain.KVVersion = 1
+			list(d.Type+", kv_version: 1", open(t, d, &plain))
 		}
 	}
 	if *update {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/handover-agent/handover/agent/config"
-	"github.com/handover-agent/handover/agent/control"
 	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/rotation"
 )
@@ -22,59 +20,24 @@ func (a *app) emergency(ctx context.Context, o order, d *config.Declaration, slo
 	if err := a.confirmed(o, slots); err != nil {
 		return err
 	}
-	client := control.Dial(d.Agent.Socket)
-	stored, err := client.Submit(ctx, o.requests(slots))
-	switch {
-	case errors.Is(err, control.ErrNoAgent):
-		return a.emergencyAlone(ctx, o, d, slots)
-	case errors.Is(err, control.ErrNotFound):
-		return elsewhere(err)
-	case err != nil:
+	var w *emergencyWatch
+	if err := a.through(ctx, d, slots, func(ctx context.Context, to hand) (err error) {
+		w, err = a.watchOver(ctx, o, to, slots)
 		return err
-	}
-	w := newEmergencyWatch(a, o, client, stored)
-	err = w.watch(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("told to end the waiting; %s with the agent, which goes on", areIn(stored))
-	case errors.Is(err, control.ErrNoAgent):
-		return fmt.Errorf("the agent has ended; %s in its journal, and its next run goes on: %w", areIn(stored), err)
-	case err != nil:
+	}); err != nil {
 		return err
 	}
 	return w.answer()
 }
 
-// emergencyAlone takes the lease and works at the slots, where no agent answers.
-func (a *app) emergencyAlone(ctx context.Context, o order, d *config.Declaration, slots []string) (err error) {
-	running, err := a.open(ctx, a.logger(), nil)
+// watchOver gives the order to a hand, and watches until there is an answer.
+func (a *app) watchOver(ctx context.Context, o order, to hand, slots []string) (*emergencyWatch, error) {
+	stored, err := to.Submit(ctx, o.requests(slots))
 	if err != nil {
-		return unanswered(d, err)
+		return nil, err
 	}
-	defer func() { err = also(err, running.Close()) }()
-	stored, err := running.Submit(ctx, o.requests(slots))
-	if err != nil {
-		return err
-	}
-	watching, stop := context.WithCancel(ctx)
-	worked := make(chan error, 1)
-	go func() {
-		defer stop()
-		worked <- running.Work(watching, slots...)
-	}()
-	w := newEmergencyWatch(a, o, running, stored)
-	err = w.watch(watching)
-	stop()
-	failed := <-worked
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("told to end; %s in the journal, and the next run of the agent goes on", areIn(stored))
-	case failed != nil:
-		return failed
-	case err != nil:
-		return err
-	}
-	return w.answer()
+	w := newEmergencyWatch(a, o, to, stored)
+	return w, w.watch(ctx)
 }
 
 // teller tells how emergencies stand: a running agent, or the one in here.

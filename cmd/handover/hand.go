@@ -58,18 +58,24 @@ func (a *app) through(ctx context.Context, d *config.Declaration, slots []string
 	return err
 }
 
-// inHere takes the lease, and works at the slots once there is something to do.
+// inHere takes the lease, and works at the slots from the first order on.
 func (a *app) inHere(ctx context.Context, d *config.Declaration, slots []string, do func(context.Context, hand) error) (err error) {
 	running, err := a.open(ctx, a.logger(), nil)
 	if err != nil {
 		return unanswered(d, err)
 	}
 	defer func() { err = also(err, running.Close()) }()
+	return workIn(ctx, running, slots, do)
+}
+
+// workIn lets do give orders to an agent in here, which works at the slots from
+// the first one on until do ends.
+func workIn(ctx context.Context, running *agent.Agent, slots []string, do func(context.Context, hand) error) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	work := worker{running: running, slots: slots, ended: make(chan error, 1)}
 	to := &noting{hand: running, begin: func() { work.begin(watching, stop) }}
-	err = do(watching, to)
+	err := do(watching, to)
 	stop()
 	failed := work.wait()
 	switch {

@@ -28,6 +28,7 @@ type order struct {
 	deadline    durationFlag
 	tokenID     int64
 	yes         bool
+	rehearse    bool
 }
 
 // requests is the order as the agent takes it, one for each slot.
@@ -117,6 +118,9 @@ func (a *app) ask(ctx context.Context, o order) error {
 	}
 	if len(slots) == 0 {
 		return errors.New("the declaration declares no tokens, so there is nothing to ask for")
+	}
+	if o.rehearse {
+		return a.rehearse(ctx, o, d, slots)
 	}
 	if o.kind.Urgent() {
 		return a.emergency(ctx, o, d, slots)

@@ -36,12 +36,18 @@ tokens die before new ones are issued; with --token-id one token does, also one
 that the agent didn't issue. --emergency always waits until the tokens are dead,
 and tells what was revoked when, and which targets lack the new token and why;
 with --wait it waits for these targets too. It exits with 0 when nothing is
-left, else with 3.`,
+left, else with 3.
+
+With --rehearse an emergency is played without risk: on an account of its own,
+with targets beside those of the slot, in the same stores and formats. It tells
+how long each step took, and takes away what it has issued. The stores must let
+the agent write the paths of the slot with "-rehearsal" behind.`,
 		Example: `  handover rotate pipeline_automation@service/pipeline-production
   handover rotate "Pipeline Automation" --reason "left the team" --wait
   handover rotate --all
   handover rotate "Pipeline Automation" --emergency --reason "token seen in a public log"
   handover rotate pipeline_automation@service/pipeline-production --emergency --token-id 4711 --reason "laptop stolen"
+  handover rotate pipeline_automation@service/pipeline-production --emergency --rehearse
   handover rotate --all --emergency --yes --deadline 2m --reason "store was open" -o json`,
 		Args:              slotArgs(&o.all),
 		ValidArgsFunction: a.completeSlots,
@@ -64,6 +70,7 @@ left, else with 3.`,
 	flags.Var(&o.deadline, "deadline", "how long an emergency keeps what leaked alive for targets that lack the new token")
 	flags.BoolVar(&o.revokeFirst, "revoke-first", false, "an emergency revokes before it issues: readers are cut off for a moment")
 	flags.Int64Var(&o.tokenID, "token-id", 0, "an emergency of this one token of the slot's account, by its number in Qualytics")
+	flags.BoolVar(&o.rehearse, "rehearse", false, "play the emergency of one slot on a scratch account, and tell the times")
 	flags.BoolVar(&o.yes, "yes", false, "don't ask before an emergency of all slots")
 	return cmd
 }
@@ -71,7 +78,7 @@ left, else with 3.`,
 // check finds what of the flags doesn't go together.
 func (o order) check(changed func(flag string) bool) error {
 	if o.kind != rotation.RequestEmergency {
-		for _, name := range []string{"deadline", "revoke-first", "token-id", "yes"} {
+		for _, name := range []string{"deadline", "revoke-first", "token-id", "yes", "rehearse"} {
 			if changed(name) {
 				return usage("--%s needs --emergency", name)
 			}
@@ -79,7 +86,9 @@ func (o order) check(changed func(flag string) bool) error {
 		return nil
 	}
 	switch {
-	case strings.TrimSpace(o.reason) == "":
+	case o.rehearse && (o.all || o.wait || o.tokenID != 0 || len(o.names) != 1):
+		return usage("--rehearse needs one SLOT, and goes with --deadline and --revoke-first alone")
+	case strings.TrimSpace(o.reason) == "" && !o.rehearse:
 		return usage(`--emergency needs --reason "…": why, for the history`)
 	case o.deadline <= 0:
 		return usage("--deadline %s is too short: to wait for no target is --revoke-first", &o.deadline)
