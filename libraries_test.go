@@ -58,12 +58,13 @@ var homes = []home{
 	{"go.uber.org/goleak", []string{"backends/backendtest"}, nil},
 	{"golang.org/x/sync", []string{"agent", "agent/plan"}, nil},
 	{"golang.org/x/sys", []string{"agent/control", "backends/file", "internal/confined", "internal/soak", "rotation/journal"}, nil},
+	{"golang.org/x/term", []string{"cmd/handover"}, nowhere},
 	{"golang.org/x/time", []string{"backends/awssecrets", "backends/wire", "qualytics"}, nowhere},
 	{"gopkg.in/yaml.v3", []string{"agent/config"}, nil},
 	{"k8s.io/api", nil, []string{"deploy/kubernetes"}},
 	{"modernc.org/sqlite", []string{"rotation/journal"}, []string{"rotation/journal", "cmd/handover", "internal/e2e"}},
 	{"pgregory.net/rapid", nil, nil},
-	{"sigs.k8s.io/yaml", nil, []string{"deploy/kubernetes"}},
+	{"sigs.k8s.io/yaml", nil, []string{"agent", "agent/control", "deploy/kubernetes"}},
 }
 
 // homeOf returns the library that a package belongs to: the one with the

@@ -94,10 +94,11 @@ func (a *agent) Emergencies(_ context.Context, slots []string) (report.Emergenci
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.looked = append(a.looked, len(slots))
-	all := report.Emergencies{Now: began}
+	all := report.Emergencies{Now: began, Emergencies: []rotation.EmergencyReport{}}
 	for _, slot := range slots {
 		if slot != "calm" {
-			all.Emergencies = append(all.Emergencies, rotation.EmergencyReport{Slot: slot, Requests: []int64{7}, Over: true})
+			all.Emergencies = append(all.Emergencies, rotation.EmergencyReport{Slot: slot, Requests: []int64{7}, Over: true,
+				Revoked: []rotation.RevokedToken{}, Alive: []rotation.AliveToken{}, Targets: []rotation.EmergencyTarget{}})
 		}
 	}
 	return all, a.fails
@@ -127,7 +128,7 @@ func (a *agent) Status(ctx context.Context) (report.Document, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return report.Document{Agent: "acme-prod", Running: true, Now: began, Slots: []rotation.Status{}}, a.fails
+	return report.Document{Agent: "acme-prod", Running: true, Now: began, Counts: map[rotation.SlotState]int{}, Slots: []rotation.Status{}}, a.fails
 }
 
 var errDisk = errors.New("the journal's disk is full")

@@ -10,7 +10,7 @@
 //	POST /v1/history/prune   do one step of a pruning, answer where it ended
 //	GET  /v1/status          the report.Document
 //
-// A refusal is {"error": "…"} with a status of 400 or above.
+// docs/openapi.yaml has it in full. A refusal is {"error": "…"} with a status of 400 or above.
 package control
 
 import (

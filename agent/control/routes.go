@@ -15,15 +15,24 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
+// protocol has the calls of docs/openapi.yaml, by their patterns.
+func (s *Server) protocol() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"POST /v1/requests":      s.submit,
+		"GET /v1/requests/{id}":  s.request,
+		"POST /v1/pauses/end":    s.endPauses,
+		"GET /v1/emergencies":    s.emergencies,
+		"GET /v1/tokens":         s.tokens,
+		"POST /v1/history/prune": s.prune,
+		"GET /v1/status":         s.status,
+	}
+}
+
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/requests", s.submit)
-	mux.HandleFunc("GET /v1/requests/{id}", s.request)
-	mux.HandleFunc("POST /v1/pauses/end", s.endPauses)
-	mux.HandleFunc("GET /v1/emergencies", s.emergencies)
-	mux.HandleFunc("GET /v1/tokens", s.tokens)
-	mux.HandleFunc("POST /v1/history/prune", s.prune)
-	mux.HandleFunc("GET /v1/status", s.status)
+	for pattern, call := range s.protocol() {
+		mux.HandleFunc(pattern, call)
+	}
 	mux.HandleFunc(elsewhere, s.nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := caller(r.Context()).allowed(); err != nil {

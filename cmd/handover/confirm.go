@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/handover-agent/handover/rotation"
@@ -33,12 +32,7 @@ func (a *app) confirmed(o order, slots []string) error {
 // confirm asks the person at the terminal. Where nobody is asked, --yes is the
 // only answer.
 func (a *app) confirm(c confirmation) error {
-	file, ok := a.in.(*os.File)
-	if ok {
-		info, err := file.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
+	if _, ok := terminal(a.in); !ok {
 		return usage("this %s, and there is no terminal to ask at: confirm it with --yes", c.does)
 	}
 	fmt.Fprintf(a.err, "This %s.\nType %q to go on: ", c.does, c.word)

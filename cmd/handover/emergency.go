@@ -64,19 +64,23 @@ type emergencyWatch struct {
 	// told are the lines that were told, the last of them at news.
 	told map[string]bool
 	news time.Time
+	// count is set where there are too many slots to tell of each.
+	count *counting
 }
 
 func newEmergencyWatch(a *app, o order, from teller, stored []rotation.Request) *emergencyWatch {
 	return &emergencyWatch{app: a, order: o, from: from, stored: stored, reports: map[int64]rotation.EmergencyReport{},
-		over: map[int64]int{}, told: map[string]bool{}, news: time.Now()}
+		over: map[int64]int{}, told: map[string]bool{}, news: time.Now(), count: newCounting(a.err, len(stored))}
 }
 
 // watch looks again and again until there is an answer.
 func (w *emergencyWatch) watch(ctx context.Context) error {
+	defer w.count.end()
 	for {
 		if err := w.look(ctx); err != nil {
 			return err
 		}
+		w.count.show(w.done())
 		if w.answered(time.Now()) {
 			return nil
 		}
@@ -175,9 +179,22 @@ func (w *emergencyWatch) tell(e rotation.EmergencyReport) {
 	for _, line := range newsOf(e) {
 		if !w.told[line] {
 			w.told[line], w.news = true, time.Now()
-			fmt.Fprintln(w.app.err, line)
+			if w.count == nil {
+				fmt.Fprintln(w.app.err, line)
+			}
 		}
 	}
+}
+
+// done is how many slots aren't waited for any more.
+func (w *emergencyWatch) done() int {
+	done := 0
+	for _, r := range w.stored {
+		if _, looked := w.reports[r.ID]; looked && !w.pending(r.ID) {
+			done++
+		}
+	}
+	return done
 }
 
 // answer prints the reports and makes the exit code of them.

@@ -112,7 +112,7 @@ func (p *pruning) begin(ctx context.Context, d *config.Declaration) (err error) 
 	if err != nil {
 		return err
 	}
-	p.bar = newBar(p.app.err, total)
+	p.bar = newBar(p.app.err, total, "old acts")
 	if p.asked.DryRun {
 		return p.steps(ctx, look.Prune)
 	}
@@ -157,45 +157,5 @@ func (p *pruning) steps(ctx context.Context, prune pruner) error {
 			return nil
 		}
 		p.bar.show(p.done.Deleted + p.done.Kept)
-	}
-}
-
-// bar tells a person at a terminal how far it is, in one line that is written
-// again and again. A nil bar tells nothing.
-type bar struct {
-	to    io.Writer
-	total int64
-	// next is when it is written again.
-	next time.Time
-}
-
-// newBar is nil where nobody looks on.
-func newBar(to io.Writer, total int64) *bar {
-	file, ok := to.(*os.File)
-	if !ok {
-		return nil
-	}
-	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	return &bar{to: to, total: total}
-}
-
-// blink is how often the line is written, at most.
-const blink = 100 * time.Millisecond
-
-func (b *bar) show(done int64) {
-	if b == nil || time.Now().Before(b.next) {
-		return
-	}
-	b.next = time.Now().Add(blink)
-	total := max(b.total, done, 1) // acts grow old while it runs
-	fmt.Fprintf(b.to, "\r%3d%% of %d old acts", done*100/total, total)
-}
-
-// clear takes the line away.
-func (b *bar) clear() {
-	if b != nil && !b.next.IsZero() {
-		fmt.Fprint(b.to, "\r\033[K")
 	}
 }

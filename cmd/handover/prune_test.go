@@ -73,16 +73,16 @@ func TestPruneWhoseAgentEnds(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
-	b := &bar{to: &out, total: 2000}
+	b := &bar{to: &out, total: 2000, what: "old acts"}
 	b.show(500)
 	b.show(1000) // too soon
 	b.clear()
-	if got := out.String(); got != "\r 25% of 2000 old acts\r\033[K" {
+	if got := out.String(); got != "\r[#######                       ]  25% of 2000 old acts\r\033[K" {
 		t.Errorf("%q", got)
 	}
 	out.Reset()
-	(&bar{to: &out, total: 10}).show(30) // acts that grew old meanwhile
-	if got := out.String(); got != "\r100% of 30 old acts" {
+	(&bar{to: &out, total: 10, what: "old acts"}).show(30) // acts that grew old meanwhile
+	if got := out.String(); got != "\r[##############################] 100% of 30 old acts" {
 		t.Errorf("%q", got)
 	}
 	out.Reset()
@@ -99,7 +99,7 @@ func TestBarIsForTerminals(t *testing.T) {
 	}
 	defer func() { _ = file.Close() }()
 	for _, to := range []io.Writer{file, &bytes.Buffer{}} {
-		b := newBar(to, 10)
+		b := newBar(to, 10, "acts")
 		if b != nil {
 			t.Errorf("%T gets a bar", to)
 		}
@@ -108,7 +108,7 @@ func TestBarIsForTerminals(t *testing.T) {
 	}
 	if terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0); err == nil {
 		defer func() { _ = terminal.Close() }()
-		if newBar(terminal, 10) == nil {
+		if newBar(terminal, 10, "acts") == nil {
 			t.Error("a terminal gets no bar")
 		}
 	}

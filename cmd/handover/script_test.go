@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 // agent.yaml, unless it brings its own.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", Deadline: time.Now().Add(2 * time.Minute), RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
+		Dir: "testdata/script", Deadline: time.Now().Add(5 * time.Minute), RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 		Setup:     setup,
 		Condition: func(name string) (bool, error) { return name == "root" && os.Getuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
