@@ -88,7 +88,7 @@ func TestAnOpenOrderSurvivesTheRemoval(t *testing.T) {
 			first := w.drive(a)
 			later(time.Second)
 			w.mu.Lock()
-			w.look = func(context.Context, backends.Ref) error {
+			w.look = func(_ context.Context, _ backends.Ref) error {
 				return &backends.Error{Kind: backends.ErrUnavailable, Err: errors.New("no route")}
 			}
 			w.mu.Unlock()

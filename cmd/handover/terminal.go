@@ -75,7 +75,7 @@ func newScreen(to io.Writer) *screen {
 	}
 	return &screen{to: to, size: func() (columns, lines int) {
 		columns, lines, err := term.GetSize(int(file.Fd()))
-		if err != nil {
+		if err != nil || columns < 1 || lines < 1 { // a terminal that doesn't say
 			return 80, 24
 		}
 		return columns, lines
@@ -97,7 +97,7 @@ func (s *screen) draw(text []byte) error {
 		if cut := []rune(line); len(cut) > columns {
 			line = string(cut[:columns])
 		}
-		out.WriteString(line + "\033[K\r\n")
+		out.WriteString(line + "\033[K\n")
 	}
 	out.WriteString("\033[J")
 	_, err := s.to.Write(out.Bytes())

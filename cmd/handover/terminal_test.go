@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,12 +20,27 @@ import (
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
 	s := screen{to: &out, size: func() (int, int) { return 5, 4 }}
-	if err := s.draw([]byte("äbcdefg\nb\n")); err != nil || out.String() != "\033[Häbcde\033[K\r\nb\033[K\r\n\033[J" {
+	if err := s.draw([]byte("äbcdefg\nb\n")); err != nil || out.String() != "\033[Häbcde\033[K\nb\033[K\n\033[J" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := s.draw([]byte("a\nb\nc\nd\n")); err != nil || out.String() != "\033[Ha\033[K\r\nb\033[K\r\nand 2\033[K\r\n\033[J" {
+	if err := s.draw([]byte("a\nb\nc\nd\n")); err != nil || out.String() != "\033[Ha\033[K\nb\033[K\nand 2\033[K\n\033[J" {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// A terminal that doesn't say how large it is has room all the same.
+func TestScreenOfATerminalWithoutASize(t *testing.T) {
+	file, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there are no terminals here: ", err)
+	}
+	defer func() { _ = file.Close() }()
+	if columns, lines := newScreen(file).size(); columns != 80 || lines != 24 {
+		t.Errorf("%d times %d characters", columns, lines)
+	}
+	if newScreen(io.Discard) != nil {
+		t.Error("what isn't a terminal gets a screen")
 	}
 }
 
