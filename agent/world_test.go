@@ -39,6 +39,10 @@ type world struct {
 	log    bytes.Buffer
 	// look is called at the start of every read of a store; nil does nothing.
 	look func(ctx context.Context, ref backends.Ref) error
+	// got is called at the start of every Get of a store; nil does nothing.
+	got func(ref backends.Ref)
+	// wrote is signalled when something was logged; it holds one.
+	wrote chan struct{}
 }
 
 // newWorld makes a world whose declaration has the given backends and accounts,
@@ -51,7 +55,7 @@ func newWorld(t testing.TB, stores, accounts string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = api.Close() })
-	w := &world{t: t, api: api, folder: folder, stores: map[string]*mem.Store{}}
+	w := &world{t: t, api: api, folder: folder, stores: map[string]*mem.Store{}, wrote: make(chan struct{}, 1)}
 	token, err := api.AdminToken("Handover Admin")
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +103,16 @@ const (
 	pipelineSlot = "pipeline@service/production"
 	gateSlot     = "gate@service/testing"
 )
+
+// adminToken is what the agent's file holds at first.
+func (w *world) adminToken() secret.Value {
+	w.t.Helper()
+	token, err := w.api.AdminToken("Handover Admin")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
 
 // put writes a file of the world's folder.
 func (w *world) put(name, text string) {
@@ -185,6 +199,10 @@ type locked struct{ w *world }
 func (l locked) Write(p []byte) (int, error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
+	select {
+	case l.w.wrote <- struct{}{}:
+	default:
+	}
 	return l.w.log.Write(p)
 }
 
@@ -259,6 +277,9 @@ func (l *lent) Unwrap() backends.Backend { return l.Backend }
 
 // Get calls the world's look first.
 func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+	if l.w.got != nil {
+		l.w.got(ref)
+	}
 	if err := l.looked(ctx, ref); err != nil {
 		return backends.Item{}, backends.Absent, err
 	}

@@ -19,7 +19,7 @@ import (
 
 // deployment is a Qualytics as a test wants it; the zero one is well.
 type deployment struct {
-	down, refused, notAdmin, noDocument, noTeams error
+	down, refused, notAdmin, noDocument, noTeams, trouble error
 	ahead                                        time.Duration
 	expires                                      time.Time
 	unreadable                                   bool
@@ -34,6 +34,7 @@ func (d *deployment) Me(context.Context) (rotation.Identity, error) {
 	return rotation.Identity{AccountID: "handover@service"}, d.refused
 }
 func (d *deployment) CredentialExpires() (time.Time, bool) { return d.expires, !d.unreadable }
+func (d *deployment) CredentialTrouble() error             { return d.trouble }
 func (d *deployment) Missing(context.Context) ([]string, error) {
 	return d.missing, d.noDocument
 }
@@ -77,7 +78,7 @@ func source(scripts map[string]faulty.Script) (doctor.Source, *deployment, *memo
 				Format: plain{}, Backend: faulty.Wrap(mem.New(mem.LikeVault()).Backend(), script)})
 		}
 	}
-	return doctor.Source{AgentID: "acme", API: api, Journal: journal, Slots: []rotation.Declared{s}}, api, journal
+	return doctor.Source{AgentID: "acme", API: api, Journal: journal, CredentialLead: 30 * rotation.Day, Slots: []rotation.Declared{s}}, api, journal
 }
 
 // told are the findings in short, without those that are ok.
@@ -132,6 +133,11 @@ func TestFindings(t *testing.T) {
 			[]string{"fault credential https://acme.qualytics.io/api"}},
 		{"no admin", func(_ *doctor.Source, d *deployment, _ *memory) { d.notAdmin = rotation.ErrUnauthorized },
 			[]string{"fault credential handover@service"}},
+		{"another credential than stands at its place", func(_ *doctor.Source, d *deployment, _ *memory) { d.trouble = broken },
+			[]string{"warning credential handover@service"}},
+		{"one that the agent rotates, not late", func(s *doctor.Source, d *deployment, _ *memory) {
+			s.CredentialLead, d.expires = 5*rotation.Day, time.Now().Add(6*rotation.Day)
+		}, []string{}},
 		{"credential near its end", func(_ *doctor.Source, d *deployment, _ *memory) { d.expires = time.Now().Add(29 * rotation.Day) },
 			[]string{"warning credential_expiry handover@service"}},
 		{"credential without end", func(_ *doctor.Source, d *deployment, _ *memory) { d.expires = time.Time{} },
