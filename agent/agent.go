@@ -111,8 +111,8 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Process: process,
-		Log: a.log, OnEvent: a.event})
+	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Own: own{a.client},
+		Process: process, Log: a.log, OnEvent: a.event})
 	a.declared, err = open(ctx, d, a.log)
 	if err != nil {
 		return nil, err

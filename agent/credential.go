@@ -10,6 +10,7 @@ import (
 	"github.com/handover-agent/handover/agent/report"
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/secret"
+	"github.com/handover-agent/handover/qualytics"
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -93,16 +94,16 @@ func (a *Agent) keepCredentialAnd(ctx context.Context, changed <-chan struct{}) 
 // says that what stands there is what was seen before. It returns when to look
 // again; 0 is after a change.
 func (a *Agent) lookAtCredential(ctx context.Context, seen *backends.Version) time.Duration {
-	own := a.current().process.qualytics.Credential
+	every := a.current().process.qualytics.Credential.Every
 	version, known := a.describeCredential(ctx)
 	if known && version == *seen {
-		return own.Every
+		return every
 	}
 	if err := a.client.RenewCredential(ctx); err != nil { // the client has told it
 		return credentialRetry
 	}
 	*seen = version
-	return own.Every
+	return every
 }
 
 // describeCredential is the version of what stands at the credential's place, if
@@ -119,13 +120,16 @@ func (a *Agent) describeCredential(ctx context.Context) (backends.Version, bool)
 	return version, err == nil && version != backends.Absent
 }
 
-// renewOwn has the client take what stands at its credential's place, if it
-// works, and says which token it works with. It is made for
-// rotation.Options.Own.
-func (a *Agent) renewOwn(ctx context.Context) secret.Fingerprint {
-	_ = a.client.Urgent().RenewCredential(ctx) // the client has told it
-	return a.client.Credential().Working
+// own is the client's credential as the slot needs it that keeps it.
+type own struct{ client *qualytics.Client }
+
+// TakeUp implements rotation.Own. An emergency may wait for it.
+func (o own) TakeUp(ctx context.Context) {
+	_ = o.client.Urgent().RenewCredential(ctx) // the client tells what goes wrong
 }
+
+// Works implements rotation.Own.
+func (o own) Works() secret.Fingerprint { return o.client.Credential().Working }
 
 // tellCredential logs the end of the credential in use. fresh: it came into use
 // just now.
@@ -162,12 +166,12 @@ func (w *declared) ownLead() time.Duration {
 }
 
 // credentialStatus tells how the agent's own credential stands.
-func (a *Agent) credentialStatus(own config.Credential) *report.Credential {
+func (a *Agent) credentialStatus(declared config.Credential) *report.Credential {
 	state := a.client.Credential()
 	if state.From == "" {
-		state.From = own.String()
+		state.From = declared.String()
 	}
-	told := &report.Credential{From: state.From, Slot: own.Slot}
+	told := &report.Credential{From: state.From, Slot: declared.Slot}
 	if !state.Since.IsZero() {
 		since := state.Since.UTC()
 		told.Since = &since

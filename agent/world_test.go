@@ -41,6 +41,8 @@ type world struct {
 	look func(ctx context.Context, ref backends.Ref) error
 	// got is called at the start of every Get of a store; nil does nothing.
 	got func(ref backends.Ref)
+	// step does what an agent asks of a store, or doesn't; nil does it.
+	step func(do func() error) error
 	// wrote is signalled when something was logged; it holds one.
 	wrote chan struct{}
 }
@@ -275,8 +277,25 @@ type lent struct {
 // Unwrap lets the store's own capabilities through.
 func (l *lent) Unwrap() backends.Backend { return l.Backend }
 
-// Get calls the world's look first.
-func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+// Put is a step of the world.
+func (l *lent) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (version backends.Version, err error) {
+	err = l.w.stepped(func() (err error) {
+		version, err = l.Backend.Put(ctx, ref, item, prev)
+		return err
+	})
+	return version, err
+}
+
+// Get is one too. It calls the world's look first.
+func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, version backends.Version, err error) {
+	err = l.w.stepped(func() (err error) {
+		item, version, err = l.get(ctx, ref, at)
+		return err
+	})
+	return item, version, err
+}
+
+func (l *lent) get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
 	if l.w.got != nil {
 		l.w.got(ref)
 	}
@@ -317,6 +336,16 @@ func (l *lent) Close() error {
 	}
 	l.closed = true
 	return l.Backend.Close()
+}
+
+func (w *world) stepped(do func() error) error {
+	w.mu.Lock()
+	step := w.step
+	w.mu.Unlock()
+	if step == nil {
+		return do()
+	}
+	return step(do)
 }
 
 // open counts the backends that are lent now.

@@ -197,10 +197,11 @@ func (c *credential) replace(ctx context.Context, used secret.Value, try trial) 
 	c.works = false
 	earlier := c.before
 	c.mu.Unlock()
-	var trouble error
+	var trouble, refused error
 	found := false
 	for candidate, err := range withEarlier(c.readable(ctx), earlier) {
 		if err == nil && candidate.Value.Equal(used) {
+			refused = fmt.Errorf("the token from %s (fingerprint %s) is refused", candidate.From, used.Fingerprint().Short())
 			continue
 		}
 		if err == nil {
@@ -211,6 +212,9 @@ func (c *credential) replace(ctx context.Context, used secret.Value, try trial) 
 			break
 		}
 		trouble = both(trouble, err)
+	}
+	if found && refused != nil { // else the call itself tells
+		trouble = both(refused, trouble)
 	}
 	if ctx.Err() == nil {
 		c.worry(trouble)
@@ -322,8 +326,11 @@ func (c *credential) worry(trouble error) {
 
 // both is two reasons in one line.
 func both(a, b error) error {
-	if a == nil {
+	switch {
+	case a == nil:
 		return b
+	case b == nil:
+		return a
 	}
 	return fmt.Errorf("%w; %w", a, b)
 }

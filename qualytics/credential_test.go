@@ -199,6 +199,10 @@ func TestRefusedCredentialFallsBack(t *testing.T) {
 			test.change(r)
 			if test.from != "" {
 				r.works(t, c, test.from, test.token)
+				told := c.Credential().Trouble
+				if stands := r.errs[r.all[0].From] == nil && r.all[0].Value.Equal(secret.New(test.token)); stands != (told == nil) {
+					t.Errorf("it works with %s; the trouble is %v", test.from, told)
+				}
 				return
 			}
 			if _, err := c.Tokens(t.Context()); !errors.Is(err, rotation.ErrUnauthorized) {

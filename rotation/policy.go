@@ -25,7 +25,7 @@ type Policy struct {
 	// BlockOnRevocation: a token revoked by others blocks the slot instead
 	// of being issued again (on_external_revocation: block).
 	BlockOnRevocation bool
-	// Own: the agent itself works with the slot's token.
+	// Own: the agent itself works with the slot's token (docs/decisions/self.md).
 	Own bool
 	// DriftCheck is how often each target is read at rest, Sweep how old the
 	// token list may be at rest. Both positive.

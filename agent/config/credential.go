@@ -175,6 +175,10 @@ func (c *checker) selfRotated(own *Credential, accounts []Account, keys credenti
 				c.wrong(fmt.Sprintf("accounts[%d].role", i), "the agent works with this account's token (%s, line %d), so its role must be %s",
 					credentialPath, c.line(credentialPath), adminRole)
 			}
+			if len(account.Tokens) > 1 {
+				c.wrong(fmt.Sprintf("accounts[%d].tokens", i), "the agent works with a token of this account (%s, line %d), so the account must have that one alone: "+
+					"what befalls the account would befall the agent; put the others into another account", credentialPath, c.line(credentialPath))
+			}
 			c.givesBack(fmt.Sprintf("accounts[%d].tokens[%d].deliver[%d].format", i, j, at), target)
 			c.notDelivered(credentialPath+".bootstrap", keys.Bootstrap.File)
 			c.outlivesARestart(fmt.Sprintf("accounts[%d].tokens[%d].deliver", i, j), token, *own)

@@ -20,11 +20,11 @@ import (
 // deployment is a Qualytics as a test wants it; the zero one is well.
 type deployment struct {
 	down, refused, notAdmin, noDocument, noTeams, trouble error
-	ahead                                        time.Duration
-	expires                                      time.Time
-	unreadable                                   bool
-	missing                                      []string
-	tokens                                       []rotation.Token
+	ahead                                                 time.Duration
+	expires                                               time.Time
+	unreadable                                            bool
+	missing                                               []string
+	tokens                                                []rotation.Token
 }
 
 func (d *deployment) BaseURL() string              { return "https://acme.qualytics.io/api" }
