@@ -20,7 +20,8 @@ import (
 const (
 	// credentialTell is how often the end that comes near is told.
 	credentialTell = rotation.Day
-	// credentialRetry is how soon a look follows one that went wrong.
+	// credentialRetry is how soon a look follows one that went wrong, and how
+	// often it is asked whether one did.
 	credentialRetry = time.Minute
 )
 
@@ -70,6 +71,7 @@ func (a *Agent) keepCredentialAnd(ctx context.Context, changed <-chan struct{}) 
 	var told secret.Fingerprint
 	var seen backends.Version
 	for {
+		fresh := false
 		select {
 		case <-ctx.Done():
 			return
@@ -77,12 +79,10 @@ func (a *Agent) keepCredentialAnd(ctx context.Context, changed <-chan struct{}) 
 			a.tellCredential(false)
 			continue
 		case <-changed:
+			fresh = true
 		case <-again.C:
 		}
-		wait := a.lookAtCredential(ctx, &seen)
-		if wait > 0 {
-			again.Reset(wait)
-		}
+		again.Reset(a.lookAtCredential(ctx, &seen, fresh))
 		if now := a.client.InUse(); now != told {
 			told = now
 			a.tellCredential(true)
@@ -90,17 +90,24 @@ func (a *Agent) keepCredentialAnd(ctx context.Context, changed <-chan struct{}) 
 	}
 }
 
-// lookAtCredential has the client look for another credential, unless the store
-// says that what stands there is what was seen before. It returns when to look
-// again; 0 is after a change.
-func (a *Agent) lookAtCredential(ctx context.Context, seen *backends.Version) time.Duration {
+// lookAtCredential has the client look for another credential, if there may be
+// one: it has none, its file changed, the store doesn't say that what stands there
+// is what was seen before, or what stands there didn't work last. It returns when
+// to look again.
+func (a *Agent) lookAtCredential(ctx context.Context, seen *backends.Version, changed bool) time.Duration {
 	every := a.current().process.qualytics.Credential.Every
+	stored := every > 0
+	if !stored {
+		every = credentialRetry
+	}
+	state := a.client.Credential()
+	well := state.From != "" && state.Trouble == nil && !changed
 	version, known := a.describeCredential(ctx)
-	if known && version == *seen {
+	if well && (!stored || known && version == *seen) {
 		return every
 	}
 	if err := a.client.RenewCredential(ctx); err != nil { // the client has told it
-		return credentialRetry
+		return min(every, credentialRetry)
 	}
 	*seen = version
 	return every

@@ -245,6 +245,49 @@ func TestStoredCredentialIsLookedAtCheaply(t *testing.T) {
 	})
 }
 
+// TestCredentialIsTriedAgain: what stands at the place was refused for a while,
+// and the agent went back to the one before. It takes the better one up again by
+// itself.
+func TestCredentialIsTriedAgain(t *testing.T) {
+	for name, where := range map[string]string{"a file": "{file: admin.token}", "a store": elsewhere} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, oneStore, oneSlot)
+			w.edit("{file: admin.token}", where)
+			x := w.wire()
+			a := w.agent(x.through)
+			stand := func(token secret.Value) { w.put("admin.token", token.Reveal()); w.stand("admin", token) }
+			stand(w.adminToken())
+			changed := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			var keeping sync.WaitGroup
+			keeping.Go(func() { a.keepCredentialAnd(ctx, changed) })
+			use := func() {
+				if _, err := a.client.Tokens(t.Context()); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			use()
+			_, fresh := w.admin("fresh")
+			stand(fresh)
+			changed <- struct{}{}
+			synctest.Wait()
+			x.refuse(fresh, true)
+			use()
+			if got := a.client.Credential(); got.Working == fresh.Fingerprint() || got.Trouble == nil {
+				t.Errorf("%s: after a refusal it works with %q", name, got.From)
+			}
+			later(2 * time.Minute)
+			x.refuse(fresh, false)
+			later(2 * time.Minute)
+			if got := a.client.Credential(); got.Working != fresh.Fingerprint() || got.Trouble != nil {
+				t.Errorf("%s: it still works with %q; %v", name, got.Working.Short(), got.Trouble)
+			}
+			cancel()
+			keeping.Wait()
+		})
+	}
+}
+
 // TestStoredCredentialIsReadAgainOnRefusal: also ahead of the next look.
 func TestStoredCredentialIsReadAgainOnRefusal(t *testing.T) {
 	w := storedWorld(t)
