@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,30 +106,39 @@ func (w *world) awaitLog(text string) {
 	}
 }
 
+// turning makes the credential's file one of a Kubernetes Secret: a link through
+// a folder that is turned to another one.
+func (w *world) turning() (turn func(secret.Value)) {
+	w.t.Helper()
+	link := func(to, from string) {
+		w.t.Helper()
+		from = filepath.Join(w.folder, from)
+		if err := errors.Join(os.Symlink(to, from+"_tmp"), os.Rename(from+"_tmp", from)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	edition := 0
+	turn = func(token secret.Value) {
+		w.t.Helper()
+		edition++
+		folder := fmt.Sprintf("..%d", edition)
+		if err := os.Mkdir(filepath.Join(w.folder, folder), 0o700); err != nil {
+			w.t.Fatal(err)
+		}
+		w.put(filepath.Join(folder, "admin.token"), token.Reveal())
+		link(folder, "..data")
+	}
+	turn(w.adminToken())
+	link("..data/admin.token", "admin.token")
+	return turn
+}
+
 // TestCredentialFileIsFollowed: what stands in the file anew is tried and taken
 // into use without a refusal; one that is refused isn't, and status and log tell.
 // The file is replaced as an editor does, and as Kubernetes turns a link.
 func TestCredentialFileIsFollowed(t *testing.T) {
 	w := newWorld(t, oneStore, oneSlot)
-	folder := filepath.Join(w.folder, "..2026")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	admin := filepath.Join(w.folder, "admin.token")
-	if err := os.Rename(admin, filepath.Join(folder, "admin.token")); err != nil {
-		t.Fatal(err)
-	}
-	link := func(to, from string) {
-		t.Helper()
-		if err := os.Symlink(to, from+"_tmp"); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(from+"_tmp", from); err != nil {
-			t.Fatal(err)
-		}
-	}
-	link("..2026", filepath.Join(w.folder, "..data"))
-	link("..data/admin.token", admin)
+	turn := w.turning()
 	a := w.agent()
 	ctx, cancel := context.WithCancel(t.Context())
 	var keeping sync.WaitGroup
@@ -136,17 +147,8 @@ func TestCredentialFileIsFollowed(t *testing.T) {
 	keeping.Go(func() { a.keepCredential(ctx) })
 	w.awaitLog("the agent's own credential")
 
-	second, third := filepath.Join(w.folder, "..2027"), filepath.Join(w.folder, "..2028")
-	turn := func(folder string, token secret.Value) {
-		t.Helper()
-		if err := os.Mkdir(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		w.put(filepath.Join(filepath.Base(folder), "admin.token"), token.Reveal())
-		link(filepath.Base(folder), filepath.Join(w.folder, "..data"))
-	}
 	_, fresh := w.admin("fresh")
-	turn(second, fresh)
+	turn(fresh)
 	w.awaitLog("works with another credential")
 	if got := a.client.Credential(); got.Working != fresh.Fingerprint() {
 		t.Errorf("it works with %q", got.Working.Short())
@@ -155,7 +157,7 @@ func TestCredentialFileIsFollowed(t *testing.T) {
 	if err := w.api.RevokeToken(id); err != nil {
 		t.Fatal(err)
 	}
-	turn(third, dead)
+	turn(dead)
 	w.awaitLog("is not in use")
 	if got := a.client.Credential(); got.Working != fresh.Fingerprint() {
 		t.Errorf("after one that is refused it works with %q", got.Working.Short())
@@ -183,12 +185,12 @@ func storedWorld(t *testing.T) *world {
 	return w
 }
 
-// stand puts a value into a store by hand.
-func (w *world) stand(path string, value secret.Value) {
+// stand puts a value at the place of the credential by hand.
+func (w *world) stand(value secret.Value) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stores["one"].Overwrite(path, value)
+	w.stores["one"].Overwrite("admin", value)
 }
 
 // TestCredentialFromAStore: it is read through the backend, looked at again
@@ -199,7 +201,7 @@ func TestCredentialFromAStore(t *testing.T) {
 		var reads []string
 		w.look = func(_ context.Context, ref backends.Ref) error { reads = append(reads, ref.Path); return nil }
 		a := w.agent()
-		w.stand("admin", w.adminToken())
+		w.stand(w.adminToken())
 		ctx, cancel := context.WithCancel(t.Context())
 		var keeping sync.WaitGroup
 		keeping.Go(func() { a.keepCredentialAnd(ctx, nil) })
@@ -210,7 +212,7 @@ func TestCredentialFromAStore(t *testing.T) {
 		}
 		w.look = nil
 		_, fresh := w.admin("fresh")
-		w.stand("admin", fresh)
+		w.stand(fresh)
 		later(time.Minute)
 		if got := a.client.Credential(); got.Working != fresh.Fingerprint() || got.From != "one/admin" {
 			t.Errorf("a minute after the change it works with %q from %q", got.Working.Short(), got.From)
@@ -230,7 +232,7 @@ func TestStoredCredentialIsLookedAtCheaply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := storedWorld(t)
 		a := w.agent()
-		w.stand("admin", w.adminToken())
+		w.stand(w.adminToken())
 		gets := 0
 		w.got = func(backends.Ref) { gets++ }
 		ctx, cancel := context.WithCancel(t.Context())
@@ -255,7 +257,7 @@ func TestCredentialIsTriedAgain(t *testing.T) {
 			w.edit("{file: admin.token}", where)
 			x := w.wire()
 			a := w.agent(x.through)
-			stand := func(token secret.Value) { w.put("admin.token", token.Reveal()); w.stand("admin", token) }
+			stand := func(token secret.Value) { w.put("admin.token", token.Reveal()); w.stand(token) }
 			stand(w.adminToken())
 			changed := make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -293,12 +295,12 @@ func TestStoredCredentialIsReadAgainOnRefusal(t *testing.T) {
 	w := storedWorld(t)
 	a := w.agent()
 	id, first := w.admin("first")
-	w.stand("admin", first)
+	w.stand(first)
 	if _, err := a.client.Tokens(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, fresh := w.admin("fresh")
-	w.stand("admin", fresh)
+	w.stand(fresh)
 	if err := w.api.RevokeToken(id); err != nil {
 		t.Fatal(err)
 	}
@@ -315,8 +317,8 @@ func TestStoredCredentialIsReadAgainOnRefusal(t *testing.T) {
 func TestStoredCredentialOfBefore(t *testing.T) {
 	w := storedWorld(t)
 	a := w.agent()
-	w.stand("admin", w.adminToken())
-	w.stand("admin", secret.New("a.wrong.token"))
+	w.stand(w.adminToken())
+	w.stand(secret.New("a.wrong.token"))
 	if _, err := a.client.Tokens(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +334,7 @@ func TestStoredCredentialMissing(t *testing.T) {
 		says string
 	}{
 		"nothing there":  {func(*world) {}, "nothing stands at one/admin: put the token of an Admin there"},
-		"another format": {func(w *world) { w.stand("admin", secret.New("two\nlines")) }, "read one/admin: invalid: what stands there is no token in the declared format"},
+		"another format": {func(w *world) { w.stand(secret.New("two\nlines")) }, "read one/admin: invalid: what stands there is no token in the declared format"},
 		"out of reach": {func(w *world) {
 			w.look = func(context.Context, backends.Ref) error {
 				return &backends.Error{Op: "get", Ref: backends.Ref{Backend: "one", Path: "admin"}, Kind: backends.ErrUnavailable}
@@ -363,7 +365,7 @@ func TestStoredCredentialMissing(t *testing.T) {
 func TestStoredCredentialOutlivesAReload(t *testing.T) {
 	w := storedWorld(t)
 	a := w.agent()
-	w.stand("admin", w.adminToken())
+	w.stand(w.adminToken())
 	w.edit("purpose: starts scans", "purpose: starts all scans")
 	if err := a.Reload(t.Context()); err != nil {
 		t.Fatal(err)

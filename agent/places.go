@@ -30,7 +30,7 @@ type lend func() (p places, release func())
 // candidates is what may be the agent's own token.
 func candidates(own config.Credential, lend lend) qualytics.Candidates {
 	if own.From.Backend == "" {
-		return qualytics.OnePlace(own.Source.String(), own.Source.Read)
+		return qualytics.OnePlace(own.String(), own.Read)
 	}
 	return func(ctx context.Context) iter.Seq2[qualytics.Candidate, error] {
 		return func(yield func(qualytics.Candidate, error) bool) {

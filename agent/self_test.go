@@ -78,7 +78,7 @@ func (x *wire) RoundTrip(req *http.Request) (answer *http.Response, err error) {
 		req.Header.Set("Authorization", "Bearer "+"no.such.token")
 	}
 	err = x.w.stepped(func() (err error) {
-		answer, err = x.next.RoundTrip(req)
+		answer, err = x.next.RoundTrip(req) //nolint:bodyclose // the client closes it
 		return err
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (w *world) live() (ids []int64) {
 // worksWithStored checks that the agent works with what its place serves.
 func (w *world) worksWithStored(a *Agent) {
 	w.t.Helper()
-	if got, want := a.client.Credential().Working, w.secretAt("one", "admin").Fingerprint(); got != want || got == "" {
+	if got, want := a.client.Credential().Working, w.secretAt("admin").Fingerprint(); got != want || got == "" {
 		w.t.Errorf("the agent works with %q, and %q stands at its place", got.Short(), want.Short())
 	}
 }
@@ -235,7 +235,7 @@ func TestSelfRefusedAtFirst(t *testing.T) {
 		w := selfWorld(t)
 		x := w.wire()
 		run := settledOwn(w, x)
-		old := w.secretAt("one", "admin")
+		old := w.secretAt("admin")
 		delivered := make(chan secret.Value, 1)
 		w.delivered(func(token secret.Value) { // before the agent can take it up
 			x.refuse(token, true)
@@ -271,12 +271,12 @@ func TestSelfRefusedAtFirst(t *testing.T) {
 
 // delivered calls f with each token that is put at the credential's place.
 func (w *world) delivered(f func(secret.Value)) {
-	before := w.secretAt("one", "admin")
+	before := w.secretAt("admin")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.step = func(do func() error) error {
 		err := do()
-		if now := w.secretAt("one", "admin"); !now.Equal(before) {
+		if now := w.secretAt("admin"); !now.Equal(before) {
 			before = now
 			f(now)
 		}
@@ -291,11 +291,11 @@ func TestSelfGoesBack(t *testing.T) {
 		w := selfWorld(t)
 		x := w.wire()
 		run := settledOwn(w, x)
-		old := w.secretAt("one", "admin")
+		old := w.secretAt("admin")
 		rotateOwn(t, run.Agent)
 		later(24 * time.Hour)
 		w.worksWithStored(run.Agent)
-		fresh := w.secretAt("one", "admin")
+		fresh := w.secretAt("admin")
 		if fresh.Equal(old) {
 			t.Fatal("nothing was rotated")
 		}
@@ -324,7 +324,7 @@ func TestSelfStartsOnTheVersionBefore(t *testing.T) {
 		w := selfWorld(t)
 		x := w.wire()
 		run := settledOwn(w, x)
-		old := w.secretAt("one", "admin")
+		old := w.secretAt("admin")
 		delivered := make(chan secret.Value, 1)
 		w.delivered(func(token secret.Value) {
 			x.refuse(token, true)
@@ -359,7 +359,7 @@ func TestSelfEmergency(t *testing.T) {
 		w := selfWorld(t)
 		x := w.wire()
 		run := settledOwn(w, x)
-		old := w.secretAt("one", "admin")
+		old := w.secretAt("admin")
 		if _, err := run.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestEmergency, Slot: ownSlot, RevokeFirst: true}}); err != nil {
 			t.Fatal(err)
 		}
@@ -381,7 +381,7 @@ func TestSelfEmergencyWithoutItsStore(t *testing.T) {
 		w := selfWorld(t)
 		x := w.wire()
 		run := settledOwn(w, x)
-		old := w.secretAt("one", "admin")
+		old := w.secretAt("admin")
 		away := &backends.Error{Op: "get", Ref: backends.Ref{Backend: "one", Path: "admin"}, Kind: backends.ErrUnavailable}
 		w.setLook(func(context.Context, backends.Ref) error { return away })
 		if _, err := run.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestEmergency, Slot: ownSlot}}); err != nil {

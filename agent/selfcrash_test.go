@@ -71,7 +71,7 @@ func crashAt(t *testing.T, name string, at int, after bool) (died bool) {
 	w := selfWorld(t)
 	x := w.wire()
 	run := settledOwn(w, x)
-	old := w.secretAt("one", "admin")
+	old := w.secretAt("admin")
 	d := &death{at: at, after: after, end: func() { _ = run.journal.Close() }}
 	w.setStep(d.step)
 	rotateOwn(t, run.Agent)

@@ -397,11 +397,11 @@ func (w *world) status(a *Agent, slot string) rotation.Status {
 	return rotation.Status{}
 }
 
-// secretAt is what stands in a store.
-func (w *world) secretAt(store, path string) secret.Value {
+// secretAt is what stands in the store "one".
+func (w *world) secretAt(path string) secret.Value {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.stores[store].Peek(path)
+	return w.stores["one"].Peek(path)
 }
 
 // manySlots declares n slots of one target on accounts of at most each tokens.

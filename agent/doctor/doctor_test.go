@@ -133,11 +133,6 @@ func TestFindings(t *testing.T) {
 			[]string{"fault credential https://acme.qualytics.io/api"}},
 		{"no admin", func(_ *doctor.Source, d *deployment, _ *memory) { d.notAdmin = rotation.ErrUnauthorized },
 			[]string{"fault credential handover@service"}},
-		{"another credential than stands at its place", func(_ *doctor.Source, d *deployment, _ *memory) { d.trouble = broken },
-			[]string{"warning credential handover@service"}},
-		{"one that the agent rotates, not late", func(s *doctor.Source, d *deployment, _ *memory) {
-			s.CredentialLead, d.expires = 5*rotation.Day, time.Now().Add(6*rotation.Day)
-		}, []string{}},
 		{"credential near its end", func(_ *doctor.Source, d *deployment, _ *memory) { d.expires = time.Now().Add(29 * rotation.Day) },
 			[]string{"warning credential_expiry handover@service"}},
 		{"credential without end", func(_ *doctor.Source, d *deployment, _ *memory) { d.expires = time.Time{} },
@@ -181,6 +176,28 @@ func TestFindings(t *testing.T) {
 				t.Errorf("healthy %v, want %v", r.Healthy(), healthy)
 			}
 		})
+	}
+}
+
+// TestCredentialInTrouble: the agent could work, and not with what stands at its
+// credential's place.
+func TestCredentialInTrouble(t *testing.T) {
+	s, api, _ := source(nil)
+	api.trouble = errors.New("the token there is refused")
+	if diff := cmp.Diff([]string{"warning credential handover@service"}, told(doctor.Examine(t.Context(), s))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// TestCredentialThatIsRotated is warned of when its rotation is late, not thirty
+// days before its end.
+func TestCredentialThatIsRotated(t *testing.T) {
+	for left, want := range map[time.Duration][]string{6 * rotation.Day: {}, 4 * rotation.Day: {"warning credential_expiry handover@service"}} {
+		s, api, _ := source(nil)
+		s.CredentialLead, api.expires = 5*rotation.Day, time.Now().Add(left)
+		if diff := cmp.Diff(want, told(doctor.Examine(t.Context(), s))); diff != "" {
+			t.Errorf("%s before its end (-want +got):\n%s", left, diff)
+		}
 	}
 }
 

@@ -3,4 +3,6 @@ package main
 import "slices"
 
 // catalog lists every mutant.
-func catalog() []mutant { return slices.Concat(issuing, delivering, retiring, engine, emergencies, own) }
+func catalog() []mutant {
+	return slices.Concat(issuing, delivering, retiring, engine, emergencies, own)
+}

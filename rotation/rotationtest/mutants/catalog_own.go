@@ -25,8 +25,8 @@ var own = []mutant{
 	},
 	{
 		Name: "own-once-more-before-the-call", Rule: "the agent is asked once more right before its older credential is revoked",
-		Where:   "docs/decisions/self.md",
-		Edits:   []edit{{"rotation/own.go", `	w.obs.Own = nil
+		Where: "docs/decisions/self.md",
+		Edits: []edit{{"rotation/own.go", `	w.obs.Own = nil
 	return false`, `	w.obs.Own = nil
 	return true`}},
 		Package: "rotation", Test: "TestOwnIsAskedOnceMoreBeforeTheCall", Beyond: noOwnSlot,
