@@ -69,9 +69,12 @@ type Agent struct {
 	badRows map[string]*rotation.BadRow
 	// unread are the targets that can't be read, by slot and key.
 	unread map[string]map[string]rotation.TargetSeen
-	wanted []string // slots that the loop is to look at
-	urgent []string // the same, ahead of all others
-	reload bool     // the loop is to take declared anew
+	// leaving counts the orders for slots that aren't declared any more, as
+	// long as one of them is open.
+	leaving map[string]int
+	wanted  []string // slots that the loop is to look at
+	urgent  []string // the same, ahead of all others
+	reload  bool     // the loop is to take declared anew
 	// pulses are closed by the loop's next turn.
 	pulses []chan struct{}
 
@@ -86,7 +89,7 @@ type Agent struct {
 // Qualytics nor a store. What it opened is closed again when it fails.
 func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	a := &Agent{opt: opt, log: opt.logger(), pace: opt.Pace, reasons: map[string]rotation.Reason{},
-		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{},
+		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{}, leaving: map[string]int{},
 		wakeup: make(chan struct{}, 1), reloading: make(chan struct{}, 1)}
 	if a.pace == nil {
 		a.pace = pace.Real{}
@@ -118,6 +121,9 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.loadedAt = a.pace.Now()
+	if err := a.findLeaving(ctx); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 

@@ -115,14 +115,18 @@ func (w *declared) close() error {
 	return errors.Join(all...)
 }
 
-// borrow returns a slot as it is declared now; its backends stay open until
-// release is called. It is false for a slot that isn't declared.
+// borrow returns a slot as it is declared now, or as one that was and has an
+// order open; its backends stay open until release is called. It is false for
+// every other slot.
 func (a *Agent) borrow(name string) (slot rotation.Declared, release func(), ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.declared
 	if slot, ok = d.slot(name); !ok {
-		return slot, nil, false
+		if a.leaving[name] == 0 {
+			return slot, nil, false
+		}
+		slot = d.removed(name)
 	}
 	d.passes.Add(1)
 	return slot, d.passes.Done, true

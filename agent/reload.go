@@ -30,7 +30,11 @@ func (a *Agent) Reload(ctx context.Context) error {
 		a.log.Error("declaration not reloaded; the old one stays in force", "error", err)
 		return err
 	}
-	a.wake()
+	unread := a.findLeaving(ctx)
+	if unread != nil {
+		a.log.Error("orders for slots that left the declaration not found", "error", unread)
+	}
+	a.wakeFor(rotation.RequestEmergency, a.leavingSlots()...)
 	err = old.close()
 	a.forgetLeft(old.policies)
 	if err != nil {
@@ -43,7 +47,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 // Their last pass has ended.
 func (a *Agent) forgetLeft(old []rotation.Policy) {
 	for _, p := range old {
-		if _, declared := a.current().slots[p.Slot]; !declared {
+		if a.works(p.Slot) != nil {
 			a.engine.Forget(p.Slot)
 		}
 	}

@@ -9,15 +9,15 @@ import (
 )
 
 // Submit stores an operator's requests, all or none, and wakes their slots. A
-// slot that isn't declared is control.ErrNotFound, and so is a pause that concerns
-// none.
+// slot that isn't declared is control.ErrNotFound, unless it was and the order is
+// about its tokens; and so is a pause that concerns none.
 func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rotation.Request, error) {
 	declared := a.current()
 	for _, r := range requests {
 		if r.Kind == rotation.RequestPause && len(declared.under(r.Slot)) > 0 {
 			continue
 		}
-		if err := declared.declares(r.Slot); err != nil {
+		if err := a.takes(ctx, declared, r.Kind, r.Slot); err != nil {
 			return nil, err
 		}
 	}
@@ -30,7 +30,14 @@ func (a *Agent) Submit(ctx context.Context, requests []rotation.Request) ([]rota
 		return nil, err
 	}
 	for _, r := range stored {
-		a.asked(r, declared.under(r.Slot))
+		slots := declared.under(r.Slot)
+		if len(slots) == 0 {
+			slots = []string{r.Slot}
+		}
+		if ofRemoved(r.Kind) { // a reload may have taken it away just now
+			a.leave(r.Slot)
+		}
+		a.asked(r, slots)
 		if r.Kind == rotation.RequestPause {
 			a.logPause(r)
 		}
@@ -92,14 +99,12 @@ func (a *Agent) Request(ctx context.Context, id int64) (rotation.Request, error)
 }
 
 // Emergencies tells how the last emergency of each of the slots stands, as far
-// as they are declared.
+// as the journal knows them.
 func (a *Agent) Emergencies(ctx context.Context, slots []string) (report.Emergencies, error) {
 	declared := a.current()
 	var policies []rotation.Policy
 	for _, name := range slots {
-		if slot, ok := declared.slot(name); ok {
-			policies = append(policies, slot.Policy)
-		}
+		policies = append(policies, declared.known(name).Policy)
 	}
 	found, err := report.BuildEmergencies(ctx, a.journal, policies, a.client.Now())
 	a.mu.Lock()

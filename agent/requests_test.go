@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -240,4 +242,24 @@ func TestRequestsOfBefore(t *testing.T) {
 			t.Errorf("generation %d, a rotation was asked for", s.Generation)
 		}
 	})
+}
+
+// A row that can't be read, which may be a pause, keeps no pause from its end.
+func TestEndPausesBesideABadRow(t *testing.T) {
+	w := newWorld(t, oneStore, oneSlot)
+	a := w.agent()
+	if _, err := a.Submit(t.Context(), []rotation.Request{{Kind: rotation.RequestPause, Slot: pipelineSlot, Actor: "uid 7"}}); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.folder, "state.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec("INSERT INTO requests (kind, slot, reason, actor, at, revoke_first, deadline, token_id, outcome) SELECT 'dance', slot, reason, actor, at, revoke_first, deadline, token_id, outcome FROM requests"); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := a.EndPauses(t.Context(), pipelineSlot, "uid 8"); err != nil || len(ended) != 1 {
+		t.Errorf("%d pauses ended, %v", len(ended), err)
+	}
 }

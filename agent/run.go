@@ -40,9 +40,8 @@ func newLoop(a *Agent) *loop {
 // Work does what Run does for the named slots alone, without serving anything,
 // until ctx is done.
 func (a *Agent) Work(ctx context.Context, slots ...string) error {
-	d := a.current()
 	for _, slot := range slots {
-		if err := d.declares(slot); err != nil {
+		if err := a.works(slot); err != nil {
 			return err
 		}
 	}
@@ -81,26 +80,39 @@ func (a *Agent) drive(ctx context.Context, only []string) error {
 // adopt brings the queue in line with the declaration in force. New slots are
 // looked at now.
 func (l *loop) adopt() {
-	slots := l.a.current().slots
 	for _, q := range []*queue{l.queue, l.urgent} {
 		for slot := range q.bySlot {
-			if _, ok := slots[slot]; !ok {
-				q.drop(slot)
-				l.a.remember(slot, rotation.Outcome{})
+			if l.a.works(slot) != nil {
+				l.drop(slot)
 			}
 		}
 	}
 	now := l.a.client.Now()
 	if l.only == nil {
-		for slot := range slots {
+		for slot := range l.a.current().slots {
+			l.queue.put(slot, now)
+		}
+		for _, slot := range l.a.leavingSlots() {
 			l.queue.put(slot, now)
 		}
 	}
 	for _, slot := range l.only {
-		if _, ok := slots[slot]; ok {
+		if l.a.works(slot) == nil {
 			l.queue.put(slot, now)
 		}
 	}
+}
+
+// drop forgets a slot that nothing is to be done at any more.
+func (l *loop) drop(slot string) {
+	l.queue.drop(slot)
+	l.urgent.drop(slot)
+	l.a.remember(slot, rotation.Outcome{})
+}
+
+// has reports whether the slot is one that the loop looks at.
+func (l *loop) has(slot string) bool {
+	return l.queue.bySlot[slot] != nil || l.only == nil && l.a.works(slot) == nil
 }
 
 // take brings in what others asked for.
@@ -117,12 +129,12 @@ func (l *loop) take() {
 	}
 	now := l.a.client.Now()
 	for _, slot := range wanted {
-		if l.queue.bySlot[slot] != nil {
+		if l.has(slot) {
 			l.queue.put(slot, now)
 		}
 	}
 	for _, slot := range urgent {
-		if l.queue.bySlot[slot] != nil {
+		if l.has(slot) {
 			l.urgent.put(slot, now)
 		}
 	}
@@ -201,6 +213,10 @@ func (l *loop) settle(ctx context.Context, r result) {
 		q = l.urgent
 	}
 	switch {
+	case r.err == nil && l.a.left(ctx, r.entry.slot):
+		l.drop(r.entry.slot)
+		l.a.engine.Forget(r.entry.slot)
+		return
 	case r.err == nil:
 		r.entry.failures = 0
 		l.a.remember(r.entry.slot, r.outcome)

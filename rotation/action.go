@@ -111,11 +111,13 @@ type (
 		Rotate  bool
 	}
 	// Alarm takes an emergency up. Rotate is as in Resume; Posted: a token may
-	// come to be under the label of the intent.
+	// come to be under the label of the intent. Removed: the slot isn't
+	// declared, so that nothing can be issued.
 	Alarm struct {
 		Request Request
 		Rotate  bool
 		Posted  bool
+		Removed bool
 	}
 	// Spare notes that a revoked token is to be restored.
 	Spare struct {

@@ -10,6 +10,9 @@ import (
 // targets is the delivering machine, one for each target: behind → current; or
 // foreign, or blocked.
 func (n *pass) targets() {
+	if n.pol.Removed { // the record keeps what is known of them
+		return
+	}
 	for _, key := range n.rec.undeclared(n.pol) {
 		n.note(Forget{Target: key})
 	}

@@ -113,9 +113,9 @@ func (r *Record) handle(request int64, rotate bool) {
 // same commit, and no back-off from before holds what comes.
 func (r *Record) alarm(a Alarm, now time.Time) Event {
 	q := a.Request
-	only := q.Kind == RequestRevoke
+	revoke := q.Kind == RequestRevoke
 	event := Event{Act: ActEmergency, Reason: Leaked, TokenID: q.TokenID}
-	if only {
+	if revoke {
 		event.Reason = RevokedOnRequest
 	}
 	r.handle(q.ID, a.Rotate && q.TokenID != 0)
@@ -134,7 +134,7 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 		return event
 	}
 	r.Emergency = &Emergency{Requests: []int64{q.ID}, Asked: q.At, At: now, Deadline: now.Add(deadline),
-		RevokeFirst: q.RevokeFirst, Only: only, TokenID: q.TokenID}
+		RevokeFirst: q.RevokeFirst, Only: revoke || a.Removed, TokenID: q.TokenID}
 	if q.TokenID == 0 {
 		r.giveUpIntent(a.Posted)
 		for i := range r.Generations {
@@ -146,7 +146,7 @@ func (r *Record) alarm(a Alarm, now time.Time) Event {
 	r.hasten()
 	switch { // a person has looked at what blocked the slot
 	case q.TokenID != 0 && r.Lost != Leaked:
-	case only:
+	case revoke:
 		r.Blocked = RevokedOnRequest
 	default:
 		r.Blocked = ""
@@ -284,4 +284,9 @@ func (r *Record) outcome(e *Emergency, left int) string {
 		text += fmt.Sprintf(", %d targets left", left)
 	}
 	return text
+}
+
+// MayLive reports whether a token of the slot may live.
+func (r *Record) MayLive() bool {
+	return slices.ContainsFunc(r.Generations, func(g Generation) bool { return g.counts(time.Time{}) })
 }

@@ -31,6 +31,8 @@ type EmergencyReport struct {
 	// RevokeOnly: nothing is issued in the place of what is revoked, and no
 	// target is waited for.
 	RevokeOnly bool `json:"revoke_only,omitempty"`
+	// Removed: the slot isn't declared any more. Targets are those that it had.
+	Removed bool `json:"removed,omitempty"`
 	// Blocked: the slot, or its account, waits for a person before it gets a
 	// new token.
 	Blocked Reason `json:"blocked,omitempty"`
@@ -101,7 +103,7 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 	}
 	r := EmergencyReport{Slot: rec.Slot, Requests: e.Requests, Over: !e.open(), Outcome: e.Outcome,
 		AskedAt: moment(e.Asked), TakenUpAt: moment(e.At), Deadline: moment(e.Deadline), OverAt: moment(e.DoneAt),
-		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, RevokeOnly: e.Only, Blocked: rec.Blocked, Generation: e.Generation,
+		RevokeFirst: e.RevokeFirst, TokenID: e.TokenID, RevokeOnly: e.Only, Removed: pol.Removed, Blocked: rec.Blocked, Generation: e.Generation,
 		Revoked: append([]RevokedToken{}, e.Revoked...), Alive: []AliveToken{}, Targets: []EmergencyTarget{}}
 	if g := rec.generation(e.Generation); g != nil {
 		r.NewTokenID, r.IssuedAt = g.TokenID, moment(g.IssuedAt)
@@ -120,7 +122,17 @@ func DescribeEmergency(rec Record, pol Policy, now time.Time) (EmergencyReport, 
 	for _, t := range pol.Targets {
 		r.Targets = append(r.Targets, rec.emergencyTarget(t.Key))
 	}
+	if pol.Removed {
+		for _, key := range rec.undeclared(&pol) {
+			r.Targets = append(r.Targets, rec.emergencyTarget(key).notDeclared())
+		}
+	}
 	return r, true
+}
+
+// notDeclared is a target that nobody delivers to any more.
+func (t EmergencyTarget) notDeclared() EmergencyTarget {
+	return EmergencyTarget{Backend: t.Backend, Path: t.Path, Dead: t.Dead, Reason: NotDeclared}
 }
 
 // asked is when the time of an emergency began to run.

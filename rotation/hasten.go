@@ -16,7 +16,7 @@ func (n *pass) alarm(q Request, rotate bool) {
 		n.first = n.notes // an emergency before it is told of first
 	}
 	if len(n.first) == 0 {
-		n.first = []Action{Alarm{Request: q, Rotate: rotate, Posted: n.mayComeToBe(n.rec.Intent)}}
+		n.first = []Action{Alarm{Request: q, Rotate: rotate, Posted: n.mayComeToBe(n.rec.Intent), Removed: n.pol.Removed}}
 	}
 }
 
@@ -68,7 +68,7 @@ func (n *pass) hasten() bool {
 // replaces reports whether an emergency wants a new token at once.
 func (n *pass) replaces() bool {
 	e := n.rec.Emergency
-	return e.open() && !e.Only && (e.TokenID == 0 || n.rec.Lost == Leaked)
+	return e.open() && !e.Only && !n.pol.Removed && (e.TokenID == 0 || n.rec.Lost == Leaked)
 }
 
 // readBeside reads the targets while a token is issued: their versions are
@@ -87,6 +87,8 @@ func (n *pass) readBeside() {
 // get it sooner by waiting.
 func (n *pass) gateOpen() bool {
 	switch e := n.rec.Emergency; {
+	case n.pol.Removed: // nobody gets a new one by waiting
+		return true
 	case !e.open(), e.RevokeFirst, e.Only, e.Foreign, !n.now.Before(e.Deadline):
 		return true
 	case n.rec.Lost != "", n.rec.current() == nil:

@@ -107,7 +107,7 @@ func (n *pass) answer() ([]Action, Reason) {
 		n.looks = append(n.looks, LookTokens{After: *n.tokensAfter})
 	}
 	if n.accountAfter != nil {
-		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter, Look: n.pause != nil && !n.hurry})
+		n.looks = append(n.looks, EnsureAccount{After: *n.accountAfter, Look: n.pol.Removed || n.pause != nil && !n.hurry})
 	}
 	if len(n.deeds) > 0 {
 		n.deeds = append(n.deeds, n.beside...)
@@ -263,13 +263,18 @@ func ghostState(g *Generation) State {
 	return Unclaimed
 }
 
-// keep looks after the current token: is it still what the API calls live?
+// keep looks after the current token: is it still what the API calls live? Of a
+// slot that isn't declared, nobody asks.
 func (n *pass) keep() {
 	g := n.rec.current()
-	tokens, account := n.haveTokens(time.Time{}), n.haveAccount(time.Time{})
+	tokens := n.haveTokens(time.Time{})
 	if tokens {
 		n.relistAt = n.obs.Tokens.At.Add(n.pol.relistAfter())
 	}
+	if n.pol.Removed {
+		return
+	}
+	account := n.haveAccount(time.Time{})
 	if g == nil || n.rec.Lost != "" || !tokens || !account {
 		return
 	}

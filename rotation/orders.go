@@ -91,9 +91,13 @@ func (n *pass) endPauses(resume Request) (some bool) {
 
 func resumedBy(actor string) string { return "resumed by " + actor }
 
-// stopped reports whether a pause keeps a machine from acting. An operator's other
-// words are carried out all the same.
+// stopped reports whether a pause keeps a machine from acting, or that the slot
+// isn't declared any more. An operator's other words are carried out all the same.
 func (n *pass) stopped(m machine) bool {
+	if n.pol.Removed {
+		n.wait(m, time.Time{}, NotDeclared)
+		return true
+	}
 	if n.pause == nil || n.hurry {
 		return false
 	}

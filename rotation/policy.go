@@ -27,6 +27,10 @@ type Policy struct {
 	BlockOnRevocation bool
 	// Own: the agent itself works with the slot's token (docs/decisions/self.md).
 	Own bool
+	// Removed: the slot isn't declared any more, and neither are its targets.
+	// An operator's orders are carried out as far as that goes
+	// (docs/decisions/removed.md).
+	Removed bool
 	// DriftCheck is how often each target is read at rest, Sweep how old the
 	// token list may be at rest. Both positive.
 	DriftCheck, Sweep time.Duration

@@ -31,6 +31,8 @@ const (
 	APIUnavailable    Reason = "api_unavailable"
 	OutcomeUnknown    Reason = "outcome_unknown"
 	NotValidYet       Reason = "not_valid_yet"
+	// NotDeclared: the slot, or the target, left the declaration.
+	NotDeclared Reason = "not_declared"
 	// Paused: an operator said so.
 	Paused Reason = "paused"
 	// EmergencyRunning: until its deadline, for the targets that are left.

@@ -125,8 +125,11 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 
 // stillServed reports, by what was last committed, whether a target may serve
 // g: one that serves it, one that wasn't seen yet, one that holds what isn't
-// ours.
+// ours, one that isn't declared any more.
 func (n *pass) stillServed(g *Generation) bool {
+	if n.pol.Removed {
+		return true
+	}
 	for _, t := range n.pol.Targets {
 		rec, known := n.rec.Targets[t.Key]
 		if !known || rec.Serves == 0 || rec.Serves == g.Number {

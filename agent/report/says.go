@@ -26,6 +26,7 @@ var says = map[rotation.Reason]string{
 	rotation.OutcomeUnknown:    "a call may have taken place; Qualytics' list will tell",
 	rotation.NotValidYet:       "Qualytics doesn't take the new token yet",
 	rotation.Paused:            "an operator paused it",
+	rotation.NotDeclared:       "it isn't declared any more, so nothing is issued or delivered there",
 
 	rotation.AccountGone:        "the account was deleted by others: the agent makes it again only after handover resume",
 	rotation.AccountDeactivated: "the account was deactivated by others: activate it, or take it out of the declaration",

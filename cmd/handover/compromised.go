@@ -20,7 +20,7 @@ func (a *app) compromised(ctx context.Context, o order) error {
 	if err != nil {
 		return err
 	}
-	declared := namesOf(d)
+	declared := a.known(ctx, d, o.names)
 	slots, err := declared.choose(o.names)
 	switch {
 	case err != nil:

@@ -14,7 +14,7 @@ import (
 // cases watches until there is an answer.
 func (a *app) emergency(ctx context.Context, o order, d *config.Declaration, slots []string) error {
 	if o.tokenID > 0 && len(slots) != 1 {
-		_, err := namesOf(d).slot(o.names[0])
+		_, err := a.known(ctx, d, o.names).slot(o.names[0])
 		return err
 	}
 	if err := a.confirmed(o, slots); err != nil {
@@ -188,7 +188,8 @@ func (w *emergencyWatch) answer() error {
 		e := w.reports[r.ID]
 		all.Emergencies = append(all.Emergencies, e)
 		slip = slip || e.Outcome == rotation.NoSuchToken
-		left = left || !e.Over || e.TakenUpAt == nil || e.Left() > 0 || len(e.Alive) > 0
+		bare := e.RevokeOnly && w.order.kind == rotation.RequestEmergency && len(e.Revoked) > 0 // nothing could be issued
+		left = left || bare || !e.Over || e.TakenUpAt == nil || e.Left() > 0 || len(e.Alive) > 0
 	}
 	a := w.app
 	if err := a.print(all, all.write); err != nil {

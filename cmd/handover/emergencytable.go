@@ -57,7 +57,11 @@ func emergencyRows(e rotation.EmergencyReport) (rows [][]any) {
 		case e.RevokeOnly && t.Delivered:
 			row(where, "serves", stamp(t.At), "another token")
 		case e.RevokeOnly && t.Dead:
-			row(where, "cut off", "-", "it serves a dead token")
+			why := "it serves a dead token"
+			if t.Reason == rotation.NotDeclared {
+				why += "; it isn't declared any more"
+			}
+			row(where, "cut off", "-", why)
 		case e.RevokeOnly:
 			row(where, "cut off", "-", string(t.Reason))
 		case t.Delivered:
@@ -81,7 +85,10 @@ func verdictOf(e rotation.EmergencyReport) string {
 	default:
 		text = fmt.Sprintf("not over: %s alive, %s left", number(len(e.Alive), "token"), number(e.Left(), "target"))
 	}
-	if e.Blocked != "" {
+	switch {
+	case e.Removed:
+		text += "; it isn't declared any more: nothing is issued, and nothing is delivered"
+	case e.Blocked != "":
 		text += fmt.Sprintf("; it gets no new token before 'handover resume %s': %s", e.Slot, e.Blocked)
 	}
 	if e.RevokedAfter != nil {

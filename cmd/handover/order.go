@@ -108,6 +108,9 @@ func (a *app) ask(ctx context.Context, o order) error {
 	}
 	declared := namesOf(d)
 	slots := declared.order
+	if o.kind.Urgent() {
+		declared = a.known(ctx, d, o.names)
+	}
 	if !o.all {
 		if slots, err = declared.choose(o.names); err != nil {
 			return err

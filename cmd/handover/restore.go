@@ -68,7 +68,7 @@ func (a *app) restore(ctx context.Context, o order) error {
 	if err != nil {
 		return err
 	}
-	slot, err := namesOf(d).slot(o.names[0])
+	slot, err := a.known(ctx, d, o.names).slot(o.names[0])
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ lists on it is revoked, also those that the agent didn't issue. They are listed
 first. Then the account is taken out of use, if Qualytics does that, and what is
 left for a person to do is told: a new account under another name, above all.
 
+A slot that isn't declared any more is taken too, by its id.
+
 It waits until the tokens are dead, and tells what was revoked when, and which
 targets serve a dead token now. It exits with 0 when all are dead, else with 3.
 Several slots, and an account that is compromised, are revoked after a word of

@@ -140,6 +140,28 @@ var emergencies = []mutant{
 		Beyond: "their operators don't deactivate",
 	},
 	{
+		Name: "removed-slot-rests", Rule: "at a slot that isn't declared nothing is issued, delivered, revoked or deleted unasked",
+		Where:   "docs/decisions/removed.md",
+		Edits:   []edit{{"rotation/orders.go", `if n.pol.Removed {`, `if false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleOrdersOnARemovedSlot",
+		Beyond: "their slots stay declared",
+	},
+	{
+		Name: "removed-slot-is-out-of-sight", Rule: "while a slot isn't declared each of its tokens counts as served",
+		Where:   "docs/decisions/removed.md",
+		Edits:   []edit{{"rotation/retire.go", `if n.pol.Removed {`, `if false {`}},
+		Package: "rotation/rotationtest", Test: "TestRuleRemoved",
+		Beyond: "their slots stay declared",
+	},
+	{
+		Name: "emergency-on-a-removed-slot", Rule: "an emergency at a slot that isn't declared revokes at once, and issues nothing",
+		Where: "docs/decisions/removed.md",
+		Edits: []edit{{"rotation/emergency.go", `Only: revoke || a.Removed,`, `Only: revoke,`},
+			{"rotation/hasten.go", `case n.pol.Removed:`, `case false:`}},
+		Package: "rotation/rotationtest", Test: "TestRuleEmergencyOnARemovedSlot",
+		Beyond: "their slots stay declared",
+	},
+	{
 		Name: "leaked-versions-go", Rule: "in an emergency old versions go from each store that can remove one",
 		Where:   "docs/decisions/old-versions.md",
 		Edits:   []edit{{"rotation/oldversions.go", `(g.Condemned || t.Backend`, `(t.Backend`}},

@@ -1,0 +1,143 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/handover-agent/handover/agent/control"
+	"github.com/handover-agent/handover/rotation"
+)
+
+// A slot that left the declaration keeps its record, and its tokens may live. An
+// operator's orders that end or bring back a token are taken for it, and it is
+// passed over until they are carried out (docs/decisions/removed.md).
+
+// ofRemoved are the orders that a slot takes which isn't declared any more.
+func ofRemoved(kind rotation.RequestKind) bool {
+	switch kind {
+	case rotation.RequestEmergency, rotation.RequestRevoke, rotation.RequestRestore, rotation.RequestDeactivate:
+		return true
+	}
+	return false
+}
+
+// removed is what the engine needs of a slot that isn't declared any more.
+func (w *declared) removed(slot string) rotation.Declared {
+	account, token, _ := strings.Cut(slot, "/")
+	p := rotation.Policy{Slot: slot, AgentID: w.process.agent.ID, AccountID: account, Token: token, URL: w.process.qualytics.URL,
+		DriftCheck: w.process.agent.DriftCheck, Sweep: w.process.agent.Sweep, Removed: true}
+	return rotation.Declared{Policy: p, Edition: w.edition}
+}
+
+// known is a slot as it is declared, or as one that was.
+func (w *declared) known(slot string) rotation.Declared {
+	if found, ok := w.slot(slot); ok {
+		return found
+	}
+	return w.removed(slot)
+}
+
+// takes fails with control.ErrNotFound for a slot that takes no order of the kind:
+// it isn't declared, and the journal has no record of it.
+func (a *Agent) takes(ctx context.Context, d *declared, kind rotation.RequestKind, slot string) error {
+	err := d.declares(slot)
+	if err == nil || !ofRemoved(kind) {
+		return err
+	}
+	var bad *rotation.BadRow
+	switch _, unread := a.journal.Slot(ctx, slot); {
+	case unread == nil, errors.As(unread, &bad): // its pass tells what can't be read
+		return nil
+	case errors.Is(unread, rotation.ErrNoRecord):
+		return err
+	default:
+		return fmt.Errorf("slot %s: %w", slot, unread)
+	}
+}
+
+// works fails with control.ErrNotFound for a slot that nothing is to be done at.
+func (a *Agent) works(slot string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving[slot] > 0 {
+		return nil
+	}
+	return a.declared.declares(slot)
+}
+
+// leavingSlots are the slots that aren't declared any more and have an order open.
+func (a *Agent) leavingSlots() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.leaving))
+}
+
+// leave notes that an order was stored for a slot, if it isn't declared any more.
+func (a *Agent) leave(slot string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, declared := a.declared.slots[slot]; !declared {
+		a.leaving[slot]++
+	}
+}
+
+// findLeaving brings leaving in line with the declaration in force and with what
+// the journal has open, at a start and after a reload.
+func (a *Agent) findLeaving(ctx context.Context) error {
+	open, err := a.journal.OpenRequests(ctx)
+	if err != nil && !errors.Is(err, rotation.ErrBadRow) {
+		return err
+	}
+	d := a.current()
+	a.mu.Lock()
+	for slot := range a.leaving {
+		if _, declared := d.slots[slot]; declared {
+			delete(a.leaving, slot)
+		}
+	}
+	a.mu.Unlock()
+	for _, r := range open {
+		if !ofRemoved(r.Kind) {
+			continue
+		}
+		err := a.takes(ctx, d, r.Kind, r.Slot)
+		switch {
+		case err == nil:
+			a.leave(r.Slot)
+		case !errors.Is(err, control.ErrNotFound):
+			return err
+		}
+	}
+	return nil
+}
+
+// left reports whether a slot isn't declared any more and all orders for it are
+// carried out: nothing is done at it from then on.
+func (a *Agent) left(ctx context.Context, slot string) bool {
+	a.mu.Lock()
+	asked := a.leaving[slot]
+	a.mu.Unlock()
+	if asked == 0 {
+		return false
+	}
+	open, err := a.journal.Requests(ctx, slot)
+	if err != nil {
+		return false
+	}
+	for _, r := range open {
+		if ofRemoved(r.Kind) {
+			return false
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving[slot] != asked { // another order came meanwhile
+		return false
+	}
+	delete(a.leaving, slot)
+	return true
+}
