@@ -86,7 +86,7 @@ var layers = []layer{
 	{"cmd/handover", []string{"agent", "agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/follow", "agent/pace", "agent/plan", "agent/report",
 		"agent/systemd", "backends", "backends/all", "backends/secret", "qualytics/sim", "rotation", "rotation/journal"},
 		"the command line is flags, output and exit codes; it reads and prunes a stopped agent's journal, and all else is the agent's"},
-	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/hooks", "agent/metrics", "agent/notify", "agent/pace", "agent/plan", "agent/report", "agent/web",
+	{"agent", []string{"agent/config", "agent/control", "agent/doctor", "agent/filewatch", "agent/hooks", "agent/metrics", "agent/notify", "agent/pace", "agent/plan", "agent/report", "agent/web",
 		"backends", "backends/secret", "qualytics", "rotation", "rotation/journal"},
 		"the agent composes its parts and gets its drivers from the declaration"},
 	{"agent/config", []string{"backends", "backends/payload", "backends/secret", "rotation"},

@@ -114,12 +114,12 @@ func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.client, err = newClient(opt, d, a.log, func(o *qualytics.Options) { o.Now, o.Observe = a.pace.Now, a.metrics.Call })
+	a.client, err = newClient(opt, d, a.log, a.lendOwn, func(o *qualytics.Options) { o.Now, o.Observe = a.pace.Now, a.metrics.Call })
 	if err != nil {
 		return nil, err
 	}
-	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Process: process,
-		Log: a.log, OnEvent: a.event, OnHook: func(slot string) { a.wake(slot) }})
+	a.engine = rotation.New(rotation.Options{Issuer: a.client, Urgent: a.client.Urgent(), Journal: a.journal, Own: own{a.client},
+		Process: process, Log: a.log, OnEvent: a.event, OnHook: func(slot string) { a.wake(slot) }})
 	a.declared, err = open(ctx, d, opt.Version, a.log)
 	if err != nil {
 		return nil, err
@@ -141,8 +141,8 @@ func (o Options) logger() *slog.Logger {
 }
 
 // newClient makes the client of the declared instance.
-func newClient(opt Options, d *config.Declaration, log *slog.Logger, more ...func(*qualytics.Options)) (*qualytics.Client, error) {
-	o := qualytics.Options{BaseURL: d.Qualytics.URL, Credential: d.Qualytics.Credential.Read, Transport: opt.Transport,
+func newClient(opt Options, d *config.Declaration, log *slog.Logger, lend lend, more ...func(*qualytics.Options)) (*qualytics.Client, error) {
+	o := qualytics.Options{BaseURL: d.Qualytics.URL, Credential: candidates(d.Qualytics.Credential, lend), Transport: opt.Transport,
 		CAFile: d.Qualytics.CAFile, Rate: d.Qualytics.Rate, Timeout: d.Qualytics.Timeout,
 		UserAgent: "handover/" + opt.Version, Log: log}
 	for _, set := range more {

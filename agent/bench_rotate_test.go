@@ -182,7 +182,7 @@ type bareLoop struct {
 
 func newBareLoop(b *testing.B, s *site, made map[string]int) *bareLoop {
 	b.Helper()
-	credential := func() (secret.Value, error) { return s.api.AdminToken("Handover Admin") }
+	credential := qualytics.OnePlace("its place", func() (secret.Value, error) { return s.api.AdminToken("Handover Admin") })
 	client, err := qualytics.New(qualytics.Options{BaseURL: "http://127.0.0.1:9", Credential: credential, Transport: s, Rate: s.rate})
 	if err != nil {
 		b.Fatal(err)

@@ -35,6 +35,8 @@ type declared struct {
 	// receivers are told what a person should look at.
 	receivers []notify.Receiver
 	backends  []backends.Backend
+	// ownTargets are the places of the agent's own credential.
+	ownTargets []*backends.Target
 	// passes are under way with these backends; [Agent.borrow] adds them.
 	passes sync.WaitGroup
 }
@@ -46,10 +48,18 @@ type process struct {
 	qualytics config.Qualytics
 }
 
+// processOf is that part of a declaration. A format can't be compared, and isn't
+// in it.
+func processOf(d *config.Declaration) process {
+	p := process{d.Agent, d.State, d.Qualytics}
+	p.qualytics.Credential.Format = nil
+	return p
+}
+
 // open opens the backends and webhooks of a declaration. When one can't be opened, those
 // before it are closed again.
 func open(ctx context.Context, d *config.Declaration, version string, log *slog.Logger) (*declared, error) {
-	w := &declared{process: process{d.Agent, d.State, d.Qualytics}, policies: d.Policies(), hooks: map[int]tokenHooks{}}
+	w := &declared{process: processOf(d), policies: d.Policies(), hooks: map[int]tokenHooks{}}
 	w.targets = make([][]*backends.Target, 0, len(w.policies))
 	w.slots = make(map[string]int, len(w.policies))
 	byName := map[string]backends.Backend{}
@@ -83,7 +93,25 @@ func open(ctx context.Context, d *config.Declaration, version string, log *slog.
 			w.targets = append(w.targets, targets)
 		}
 	}
+	w.findOwn(d.Qualytics.Credential, byName)
 	return w, nil
+}
+
+// findOwn finds the places of the agent's own credential: the declared one, and
+// what else gives the token of the same slot back.
+func (w *declared) findOwn(own config.Credential, byName map[string]backends.Backend) {
+	if own.From.Backend == "" {
+		return
+	}
+	place := &backends.Target{Ref: own.From, Backend: byName[own.From.Backend], Format: own.Format}
+	w.ownTargets = []*backends.Target{place}
+	if i, rotated := w.slots[own.Slot]; rotated {
+		for _, t := range w.targets[i] {
+			if t.Key() != place.Key() && !t.Format.Lossy() {
+				w.ownTargets = append(w.ownTargets, t)
+			}
+		}
+	}
 }
 
 // slot is what the engine needs of a slot; false when it isn't declared.

@@ -17,19 +17,19 @@ import (
 // opened as it is declared; everything else is a finding.
 func Doctor(ctx context.Context, opt Options) (found doctor.Report, err error) {
 	d, log := opt.Declaration, opt.logger()
-	client, err := newClient(opt, d, log)
-	if err != nil {
-		return found, err
-	}
-	defer client.Close()
 	opened, err := open(ctx, d, opt.Version, log)
 	if err != nil {
 		return found, err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
+	client, err := newClient(opt, d, log, opened.lendOwn)
+	if err != nil {
+		return found, err
+	}
+	defer client.Close()
 	memory := &remembered{path: d.State.SQLite}
 	defer func() { err = errors.Join(err, memory.close()) }()
-	source := doctor.Source{AgentID: d.Agent.ID, API: patient{client}, Journal: memory}
+	source := doctor.Source{AgentID: d.Agent.ID, API: patient{client}, Journal: memory, CredentialLead: opened.ownLead()}
 	for _, p := range opened.policies {
 		slot, _ := opened.slot(p.Slot)
 		source.Slots = append(source.Slots, slot)
@@ -42,6 +42,9 @@ func Doctor(ctx context.Context, opt Options) (found doctor.Report, err error) {
 
 // patient is the client as the doctor asks it.
 type patient struct{ *qualytics.Client }
+
+// CredentialTrouble is what the client has to tell of its credential.
+func (p patient) CredentialTrouble() error { return p.Credential().Trouble }
 
 // Missing compares the agent's calls with the deployment's document.
 func (p patient) Missing(ctx context.Context) ([]string, error) {

@@ -13,6 +13,7 @@ var hindrances = []rotation.Reason{
 	rotation.APIUnavailable, rotation.OutcomeUnknown, rotation.NotValidYet,
 	rotation.AccountGone, rotation.AccountDeactivated, rotation.AccountRefused,
 	rotation.JournalUnreadable, rotation.TargetUnreachable, rotation.TargetDenied, rotation.TargetThrottled, rotation.TargetRefused,
+	rotation.NotTakenUp,
 }
 
 func hinders(why rotation.Reason) bool { return slices.Contains(hindrances, why) }

@@ -22,17 +22,17 @@ func Plan(ctx context.Context, opt Options) (made plan.Plan, err error) {
 	case !errors.Is(err, journal.ErrNoJournal):
 		return made, err
 	}
-	client, err := newClient(opt, d, log)
-	if err != nil {
-		return made, err
-	}
-	defer client.Close()
-	source.API = client
 	opened, err := open(ctx, d, opt.Version, log)
 	if err != nil {
 		return made, err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
+	client, err := newClient(opt, d, log, opened.lendOwn)
+	if err != nil {
+		return made, err
+	}
+	defer client.Close()
+	source.API = client
 	for _, p := range opened.policies {
 		slot, _ := opened.slot(p.Slot)
 		source.Slots = append(source.Slots, slot)

@@ -20,7 +20,7 @@ const rehearsalJournal = "rehearsal.db"
 // Rehearsal is a declaration of one slot that nobody reads, made after a declared
 // one: an account of its own with the least role and no team, and a target
 // beside each of the slot's, in the same store and format. Its tokens are given
-// no grace, and can't be restored. It fails when a store doesn't take such a
+// no grace, and can't be restored; nobody is told of them. It fails when a store doesn't take such a
 // path, and for a slot that isn't declared.
 func Rehearsal(d *config.Declaration, slot string) (*config.Declaration, error) {
 	for _, account := range d.Accounts {
@@ -30,7 +30,8 @@ func Rehearsal(d *config.Declaration, slot string) (*config.Declaration, error) 
 			}
 			scratch := *d
 			scratch.State.SQLite = filepath.Join(filepath.Dir(d.State.SQLite), rehearsalJournal)
-			scratch.Warnings = nil
+			scratch.Warnings, scratch.Notify = nil, nil
+			scratch.Qualytics.Credential.Slot = "" // it is read, and not rotated
 			name := "Handover Rehearsal " + d.Agent.ID
 			own := config.Account{ID: rotation.AccountID(name), Name: name, Role: "Member", Owner: account.Owner,
 				Purpose: "Emergencies are rehearsed with it; none of its tokens is in use"}

@@ -20,6 +20,8 @@ func declaredIn(t *testing.T, w *world) *config.Declaration {
 func TestRehearsal(t *testing.T) {
 	w := newWorld(t, oneStore, twoSlots)
 	w.edit("path: pipeline", "on_foreign: take_over, path: pipeline")
+	w.edit("{name: production,", "{name: production, on_delivery: [{exec: [/bin/true]}],")
+	w.edit("accounts:", "notify: [{url: https://acme.example}]\naccounts:")
 	d := declaredIn(t, w)
 	scratch, err := Rehearsal(d, pipelineSlot)
 	if err != nil {
@@ -38,6 +40,9 @@ func TestRehearsal(t *testing.T) {
 	}
 	if got.Targets[0].Key != "one/pipeline-rehearsal" || got.Targets[0].TakeOver {
 		t.Errorf("its target is %+v", got.Targets[0])
+	}
+	if len(got.OnDelivery) > 0 || len(scratch.Notify) > 0 {
+		t.Errorf("others are told of it: %+v, %+v", got.OnDelivery, scratch.Notify)
 	}
 	if here := filepath.Dir(d.State.SQLite); scratch.State == d.State || filepath.Dir(scratch.State.SQLite) != here {
 		t.Errorf("its journal is %s, want another one than %s beside it", scratch.State.SQLite, d.State.SQLite)

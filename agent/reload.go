@@ -63,7 +63,7 @@ func (a *Agent) takeIn(ctx context.Context) (*declared, error) {
 		return nil, err
 	}
 	old := a.current()
-	if err := sameProcess(old.process, process{next.Agent, next.State, next.Qualytics}); err != nil {
+	if err := sameProcess(old.process, processOf(next)); err != nil {
 		return nil, err
 	}
 	fresh, err := open(ctx, next, a.opt.Version, a.log)

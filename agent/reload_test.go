@@ -170,7 +170,7 @@ func TestReloadOfAnotherFormatDelivers(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := w.secretAt("one", "pipeline").Reveal(); !strings.HasPrefix(got, "Bearer ") {
+		if got := w.secretAt("pipeline").Reveal(); !strings.HasPrefix(got, "Bearer ") {
 			t.Error("the store holds the old shape")
 		}
 		if s := w.status(a, pipelineSlot); s.State != rotation.SlotCurrent {
@@ -221,7 +221,7 @@ func TestReloadWaitsForPasses(t *testing.T) {
 		if w.open() != 1 {
 			t.Errorf("%d backends are open after the reload", w.open())
 		}
-		if got := w.secretAt("one", "pipeline").Reveal(); !strings.HasPrefix(got, "Bearer ") {
+		if got := w.secretAt("pipeline").Reveal(); !strings.HasPrefix(got, "Bearer ") {
 			t.Error("the store holds the old shape")
 		}
 	})

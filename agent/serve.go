@@ -34,7 +34,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, listener, web.Handler(a, a.metrics.Handler()), a.log) })
 	group.Go(func() error { return socket.Serve(ctx) })
-	group.Go(func() error { a.watchCredential(ctx); return nil })
+	group.Go(func() error { a.keepCredential(ctx); return nil })
 	group.Go(func() error { a.notifier.Run(ctx); return nil })
 	group.Go(func() error { return a.drive(ctx, nil) })
 	if err := group.Wait(); err != nil {
@@ -102,8 +102,10 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 		doc.Slots[i].Used(a.engine.Listed(d.policies[i].AccountID))
 	}
 	doc.Running = true
+	doc.Credential = a.credentialStatus(d.process.qualytics.Credential)
 	if end, known := a.client.CredentialExpires(); known && !end.IsZero() {
-		doc.CredentialExpiresAt = &end
+		warn := end.Add(-d.ownLead())
+		doc.CredentialExpiresAt, doc.Credential.WarnAt = &end, &warn
 	}
 	doc.Declaration = &report.Declaration{LoadedAt: loadedAt.UTC()}
 	if loadErr != nil {

@@ -86,7 +86,7 @@ func TestHooksTellOthers(t *testing.T) {
 	if len(r.told()) != 1 || r.told()[0].Slot != pipelineSlot || r.told()[0].After != rotation.AfterDelivery || r.told()[0].Path != "pipeline" {
 		t.Errorf("the webhook was told %+v", r.told())
 	}
-	token, err := plainToken.Extract(w.secretAt("one", "pipeline"))
+	token, err := plainToken.Extract(w.secretAt("pipeline"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,12 @@ type world struct {
 	log    bytes.Buffer
 	// look is called at the start of every read of a store; nil does nothing.
 	look func(ctx context.Context, ref backends.Ref) error
+	// got is called at the start of every Get of a store; nil does nothing.
+	got func(ref backends.Ref)
+	// step does what an agent asks of a store, or doesn't; nil does it.
+	step func(do func() error) error
+	// wrote is signalled when something was logged; it holds one.
+	wrote chan struct{}
 }
 
 // newWorld makes a world whose declaration has the given backends and accounts,
@@ -51,7 +57,7 @@ func newWorld(t testing.TB, stores, accounts string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = api.Close() })
-	w := &world{t: t, api: api, folder: folder, stores: map[string]*mem.Store{}}
+	w := &world{t: t, api: api, folder: folder, stores: map[string]*mem.Store{}, wrote: make(chan struct{}, 1)}
 	token, err := api.AdminToken("Handover Admin")
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +105,16 @@ const (
 	pipelineSlot = "pipeline@service/production"
 	gateSlot     = "gate@service/testing"
 )
+
+// adminToken is what the agent's file holds at first.
+func (w *world) adminToken() secret.Value {
+	w.t.Helper()
+	token, err := w.api.AdminToken("Handover Admin")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
 
 // put writes a file of the world's folder.
 func (w *world) put(name, text string) {
@@ -185,6 +201,10 @@ type locked struct{ w *world }
 func (l locked) Write(p []byte) (int, error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
+	select {
+	case l.w.wrote <- struct{}{}:
+	default:
+	}
 	return l.w.log.Write(p)
 }
 
@@ -257,8 +277,28 @@ type lent struct {
 // Unwrap lets the store's own capabilities through.
 func (l *lent) Unwrap() backends.Backend { return l.Backend }
 
-// Get calls the world's look first.
-func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+// Put is a step of the world.
+func (l *lent) Put(ctx context.Context, ref backends.Ref, item backends.Item, prev backends.Version) (version backends.Version, err error) {
+	err = l.w.stepped(func() (err error) {
+		version, err = l.Backend.Put(ctx, ref, item, prev)
+		return err
+	})
+	return version, err
+}
+
+// Get is one too. It calls the world's look first.
+func (l *lent) Get(ctx context.Context, ref backends.Ref, at backends.Stage) (item backends.Item, version backends.Version, err error) {
+	err = l.w.stepped(func() (err error) {
+		item, version, err = l.get(ctx, ref, at)
+		return err
+	})
+	return item, version, err
+}
+
+func (l *lent) get(ctx context.Context, ref backends.Ref, at backends.Stage) (backends.Item, backends.Version, error) {
+	if l.w.got != nil {
+		l.w.got(ref)
+	}
 	if err := l.looked(ctx, ref); err != nil {
 		return backends.Item{}, backends.Absent, err
 	}
@@ -296,6 +336,16 @@ func (l *lent) Close() error {
 	}
 	l.closed = true
 	return l.Backend.Close()
+}
+
+func (w *world) stepped(do func() error) error {
+	w.mu.Lock()
+	step := w.step
+	w.mu.Unlock()
+	if step == nil {
+		return do()
+	}
+	return step(do)
 }
 
 // open counts the backends that are lent now.
@@ -347,11 +397,11 @@ func (w *world) status(a *Agent, slot string) rotation.Status {
 	return rotation.Status{}
 }
 
-// secretAt is what stands in a store.
-func (w *world) secretAt(store, path string) secret.Value {
+// secretAt is what stands in the store "one".
+func (w *world) secretAt(path string) secret.Value {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.stores[store].Peek(path)
+	return w.stores["one"].Peek(path)
 }
 
 // manySlots declares n slots of one target on accounts of at most each tokens.

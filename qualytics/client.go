@@ -60,7 +60,7 @@ func New(o Options) (*Client, error) {
 	return &Client{
 		base:       base,
 		userAgent:  o.UserAgent,
-		credential: &credential{read: o.Credential},
+		credential: newCredential(o),
 		repeats:    &http.Client{Transport: repeats, CheckRedirect: stayOnHost},
 		mints:      &http.Client{Transport: mints, CheckRedirect: stayOnHost},
 		gate:       newGate(o.limit()),

@@ -137,26 +137,32 @@ func mayPass(fail *rotation.APIError) bool {
 }
 
 // renewed makes an attempt with the agent's credential, and a second one when
-// that was refused and another stands at its source by now. A call that mints
+// that was refused and another is found that works. A call that mints
 // isn't repeated even so; its next one has the new credential.
 func (c *Client) renewed(ctx context.Context, call *call) *rotation.APIError {
 	if !call.own() {
 		return c.attempt(ctx, call, call.token)
 	}
-	bearer, err := c.credential.get()
-	if err != nil {
+	bearer, err := c.credential.get(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return call.fail(away, permanent{context.Cause(ctx)})
+	case err != nil:
 		return call.fail(auth, fmt.Errorf("the agent's credential can't be had: %w", err))
 	}
 	fail := c.attempt(ctx, call, bearer)
+	if fail == nil {
+		c.credential.worked(bearer)
+	}
 	if fail == nil || fail.Status != http.StatusUnauthorized {
 		return fail
 	}
-	fresh, changed, err := c.credential.renew(bearer)
+	fresh, changed, err := c.credential.renew(ctx, bearer, c.try)
 	switch {
-	case err != nil:
-		fail.Err = errors.Join(fail.Err, fmt.Errorf("reading the credential again: %w", err))
 	case changed && call.class != mints:
 		return c.attempt(ctx, call, fresh)
+	case err != nil:
+		fail.Err = both(fail.Err, fmt.Errorf("looking for another credential: %w", err))
 	}
 	return fail
 }

@@ -154,7 +154,7 @@ func TestRateLimit(t *testing.T) {
 				s := &script{answers: []answer{say(204, "")}}
 				c, err := New(Options{
 					BaseURL: "acme.test", Rate: test.rate, Burst: test.burst, Transport: s,
-					Credential: func() (secret.Value, error) { return secret.New(adminToken), nil },
+					Credential: OnePlace("its place", func() (secret.Value, error) { return secret.New(adminToken), nil }),
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -202,12 +202,12 @@ func TestCredentialIsReadAgain(t *testing.T) {
 		sent   []string // the bearers
 		kind   error
 	}{
-		"changed":          {[]string{adminToken, otherToken}, callOf("Tokens"), []string{adminToken, otherToken}, nil},
+		"changed":          {[]string{adminToken, otherToken}, callOf("Tokens"), []string{adminToken, otherToken, otherToken}, nil}, // the second one is tried first
 		"unchanged":        {[]string{adminToken}, callOf("Tokens"), []string{adminToken}, rotation.ErrUnauthorized},
 		"unreadable then":  {[]string{adminToken, ""}, callOf("Tokens"), []string{adminToken}, rotation.ErrUnauthorized},
 		"unreadable":       {[]string{""}, callOf("Tokens"), nil, rotation.ErrUnauthorized},
 		"broken":           {[]string{"two\nlines"}, callOf("Tokens"), nil, rotation.ErrUnauthorized},
-		"a mint":           {[]string{adminToken, otherToken}, callOf("Issue"), []string{adminToken}, rotation.ErrUnauthorized},
+		"a mint":           {[]string{adminToken, otherToken}, callOf("Issue"), []string{adminToken, otherToken}, rotation.ErrUnauthorized},
 		"a proof needs no": {[]string{""}, callOf("Prove"), []string{otherToken}, nil},
 		"status needs no":  {[]string{""}, callOf("Status"), []string{""}, nil},
 	}
@@ -223,14 +223,14 @@ func TestCredentialIsReadAgain(t *testing.T) {
 				return say(200, `[]`)(req)
 			}}}
 			reads := 0
-			c := client(t, Options{Transport: s, Credential: func() (secret.Value, error) {
+			c := client(t, Options{Transport: s, Credential: OnePlace("its place", func() (secret.Value, error) {
 				reads++
 				text := test.values[min(reads, len(test.values))-1]
 				if text == "" {
 					return secret.Value{}, errors.New("no such file")
 				}
 				return secret.New(text), nil
-			}})
+			})})
 			if err := test.call(t.Context(), c); !errors.Is(err, test.kind) {
 				t.Errorf("err = %v, want %v", err, test.kind)
 			}
@@ -248,20 +248,20 @@ func TestCredentialIsReadAgain(t *testing.T) {
 // After a mint was refused, the next one has the credential that stands there
 // by then.
 func TestNextMintHasNewCredential(t *testing.T) {
-	s := &script{answers: []answer{say(401, ""), say(201, mintedBody)}}
+	s := &script{answers: []answer{say(401, ""), say(200, meBody), say(201, mintedBody)}}
 	values := []string{adminToken, otherToken}
-	c := client(t, Options{Transport: s, Credential: func() (secret.Value, error) {
+	c := client(t, Options{Transport: s, Credential: OnePlace("its place", func() (secret.Value, error) {
 		v := values[0]
 		values = values[min(1, len(values)-1):]
 		return secret.New(v), nil
-	}})
+	})})
 	if _, err := c.Issue(t.Context(), order()); !errors.Is(err, rotation.ErrUnauthorized) {
 		t.Fatalf("first: %v", err)
 	}
 	if _, err := c.Issue(t.Context(), order()); err != nil {
 		t.Fatalf("second: %v", err)
 	}
-	if s.sent()[1].bearer != otherToken {
+	if s.sent()[2].bearer != otherToken {
 		t.Error("the second mint has the old credential")
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/handover-agent/handover/backends/secret"
 )
 
 const (
@@ -29,10 +27,8 @@ type Options struct {
 	// BaseURL is the instance: with or without a scheme (https), /api and a
 	// trailing slash. Plain http is for a loopback address alone.
 	BaseURL string
-	// Credential reads the agent's own token. It is called when the first
-	// call needs it and again when the API refuses it with 401, one call of
-	// it at a time.
-	Credential func() (secret.Value, error)
+	// Credential is what may be the agent's own token.
+	Credential Candidates
 	// Transport replaces the client's own; nil: one with TLS 1.2 or later.
 	// A Transport that honours net/http/httptrace lets a refused connection
 	// be told from an unknown outcome.

@@ -63,7 +63,7 @@ func TestBaseURL(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	credential := func() (secret.Value, error) { return secret.New(adminToken), nil }
+	credential := OnePlace("its place", func() (secret.Value, error) { return secret.New(adminToken), nil })
 	notPEM := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(notPEM, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
@@ -95,10 +95,10 @@ func TestNewRefuses(t *testing.T) {
 
 func TestNewCallsNothing(t *testing.T) {
 	s := &script{}
-	c := client(t, Options{BaseURL: "acme.test", Transport: s, Credential: func() (secret.Value, error) {
+	c := client(t, Options{BaseURL: "acme.test", Transport: s, Credential: OnePlace("its place", func() (secret.Value, error) {
 		t.Error("the credential was read")
 		return secret.Value{}, nil
-	}})
+	})})
 	if c.BaseURL() != "https://acme.test/api" {
 		t.Errorf("BaseURL = %q", c.BaseURL())
 	}

@@ -74,7 +74,7 @@ func (c *Client) askMe(ctx context.Context, of class, token secret.Value) (rotat
 			if wire.ID == 0 && wire.accountID() == "" {
 				return errors.New("it names no user")
 			}
-			who = rotation.Identity{AccountID: wire.accountID()}
+			who = rotation.Identity{AccountID: wire.accountID(), Role: string(wire.Role)}
 			return nil
 		},
 	})

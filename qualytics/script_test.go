@@ -112,7 +112,7 @@ func client(t testing.TB, o Options) *Client {
 		o.BaseURL = "https://acme.test"
 	}
 	if o.Credential == nil {
-		o.Credential = func() (secret.Value, error) { return secret.New(adminToken), nil }
+		o.Credential = OnePlace("its place", func() (secret.Value, error) { return secret.New(adminToken), nil })
 	}
 	if o.Rate == 0 {
 		o.Rate = -1

@@ -37,7 +37,7 @@ func instance(t *testing.T, change func(*qualytics.Options, *sim.Server)) (*qual
 	}
 	o := qualytics.Options{
 		BaseURL: "http://127.0.0.1", Transport: s.Transport(), Rate: -1,
-		Credential: func() (secret.Value, error) { return admin, nil },
+		Credential: qualytics.OnePlace("a variable", func() (secret.Value, error) { return admin, nil }),
 	}
 	if change != nil {
 		change(&o, s)

@@ -42,6 +42,8 @@ type (
 	// ProveOther uses the token of this account once that stands at Target
 	// and isn't ours.
 	ProveOther struct{ Target string }
+	// TakeUp has the agent work with what stands at its own credential's place.
+	TakeUp struct{}
 )
 
 // Notes: what was seen or decided, to be committed.
@@ -193,6 +195,7 @@ func (Check) class() class         { return look }
 func (Find) class() class          { return look }
 func (Prove) class() class         { return look }
 func (ProveOther) class() class    { return look }
+func (TakeUp) class() class        { return look }
 func (Rebuild) class() class       { return note }
 func (See) class() class           { return note }
 func (Forget) class() class        { return note }

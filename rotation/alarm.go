@@ -128,7 +128,7 @@ func (w *work) revokeForeign(ctx context.Context) {
 	w.mu.Lock()
 	id := w.rec.Emergency.TokenID
 	w.mu.Unlock()
-	if !w.commit(ctx, func(*Record) Event { return Event{Act: ActRevoking, Reason: Leaked, TokenID: id} }) {
+	if !w.stillTakenUp() || !w.commit(ctx, func(*Record) Event { return Event{Act: ActRevoking, Reason: Leaked, TokenID: id} }) {
 		return
 	}
 	err := w.e.urgent.Revoke(ctx, id)

@@ -114,6 +114,7 @@ func (w *work) deliver(ctx context.Context, a Deliver) {
 	w.mu.Lock()
 	now := w.clock()
 	w.wasRead(a.Target, TargetSeen{At: now, Reading: back})
+	w.obs.Own = nil // there is one to take up
 	w.mu.Unlock()
 	w.commit(ctx, func(r *Record) Event {
 		before := r.Targets[a.Target]
@@ -181,11 +182,16 @@ func (w *work) deliverFailed(ctx context.Context, key string, err error) {
 // revoke kills a retired token, whose gate was found open just now.
 func (w *work) revoke(ctx context.Context, a Revoke) {
 	if a.Condemned { // that is journaled since the alarm
-		w.revokeCondemned(ctx, a.Generation)
+		if w.stillTakenUp() {
+			w.revokeCondemned(ctx, a.Generation)
+		}
 		return
 	}
 	g, ok := w.decided(ctx, a.Generation, Revoking)
 	if !ok || !a.Expired && !w.lookedJustNow() {
+		return
+	}
+	if !a.Expired && !w.stillTakenUp() {
 		return
 	}
 	err := w.e.issuer.Revoke(ctx, g.TokenID)

@@ -38,6 +38,8 @@ type Options struct {
 	// Urgent is the same API for what an emergency does: its calls go ahead
 	// of Issuer's. nil is Issuer.
 	Urgent Issuer
+	// Own is the agent's own credential; nil when no slot keeps it.
+	Own Own
 	// Process names this run; it must be new at every start.
 	Process string
 	// Log takes what the engine does; nil is silence.
@@ -61,6 +63,7 @@ type Engine struct {
 	issuer  Issuer
 	urgent  Issuer
 	journal Journal
+	own     Own
 	process string
 	log     *slog.Logger
 	onEvent func(Event)
@@ -92,7 +95,7 @@ type Engine struct {
 
 // New makes an Engine. It starts nothing.
 func New(o Options) *Engine {
-	e := &Engine{issuer: o.Issuer, urgent: o.Urgent, journal: o.Journal, process: o.Process, log: o.Log,
+	e := &Engine{issuer: o.Issuer, urgent: o.Urgent, journal: o.Journal, own: o.Own, process: o.Process, log: o.Log,
 		onEvent: o.OnEvent, onHook: o.OnHook, timeout: o.Timeout, hookPlaces: make(chan struct{}, maxHooks), inTurn: o.InTurn, memory: map[string]*memory{}, accountChanges: map[string]uint64{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

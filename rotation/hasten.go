@@ -114,6 +114,7 @@ func (n *pass) revokeCondemned() {
 		case n.othersOrDead(g):
 		case n.now.Before(g.RetryAt):
 			n.wait(retiring, g.RetryAt, BackOff)
+		case !n.needless(g.Number, longestHurry):
 		default:
 			n.deed(Revoke{Generation: g.Number, Condemned: true})
 		}
@@ -146,6 +147,7 @@ func (n *pass) revokeForeign() {
 		n.note(Finish{Outcome: "the token was revoked before"})
 	case n.now.Before(e.RetryAt):
 		n.wait(retiring, e.RetryAt, BackOff)
+	case !n.needless(0, longestHurry):
 	default:
 		n.deed(RevokeForeign{})
 	}

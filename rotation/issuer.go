@@ -108,7 +108,7 @@ type Issued struct {
 
 // Identity is who a token proves to be, as far as the API tells. All fields
 // may be empty.
-type Identity struct{ AccountID string }
+type Identity struct{ AccountID, Role string }
 
 // The kinds of errors of the API. Qualytics' answers are mapped to them in one
 // table, in package qualytics.

@@ -30,6 +30,9 @@ type Observation struct {
 	Proofs map[uint64]Proof
 	// Others is the same for tokens of this account that aren't ours.
 	Others map[secret.Fingerprint]Proof
+	// Own is nil until the agent was asked which token it works with, where
+	// that is a token of the slot.
+	Own *OwnSeen
 	// Found says whether a generation's value is at hand.
 	Found map[uint64]Finding
 	// Posted is when this process last posted the label of a generation.

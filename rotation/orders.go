@@ -28,6 +28,10 @@ func (n *pass) requests() {
 
 // take begins with one request. rotate: one to rotate waits before it.
 func (n *pass) take(q Request, rotate bool) {
+	if n.locksOut(q) {
+		n.first = []Action{Decline{Request: q.ID, Rotate: rotate, Outcome: lockedOut}}
+		return
+	}
 	switch q.Kind {
 	case RequestResume, RequestAdopt:
 		n.resume = &Resume{Request: q.ID, Adopt: q.Kind == RequestAdopt, Rotate: rotate}

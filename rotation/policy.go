@@ -28,6 +28,8 @@ type Policy struct {
 	// BlockOnRevocation: a token revoked by others blocks the slot instead
 	// of being issued again (on_external_revocation: block).
 	BlockOnRevocation bool
+	// Own: the agent itself works with the slot's token (docs/decisions/self.md).
+	Own bool
 	// Removed: the slot isn't declared any more, and neither are its targets.
 	// An operator's orders are carried out as far as that goes
 	// (docs/decisions/removed.md).

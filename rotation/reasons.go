@@ -88,6 +88,8 @@ const (
 	NeverListed     Reason = "never_listed"
 	DeletedByOthers Reason = "deleted_by_others"
 	Retired         Reason = "retired"
+	// NotTakenUp: the agent doesn't work with the newer one yet.
+	NotTakenUp      Reason = "own_credential_not_taken_up"
 	OldVersionsLeft Reason = "old_versions_left"
 	// HookRequired: a hook that must succeed first has not.
 	HookRequired Reason = "hook_required"

@@ -95,6 +95,9 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 		return
 	}
 	if g.State == Waiting {
+		if !n.needless(g.Number, n.pol.Sweep) {
+			return
+		}
 		end := n.now.Add(n.pol.Schedule.Grace)
 		if g.RevokeAfter.After(end) {
 			end = g.RevokeAfter
@@ -107,6 +110,12 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 		return
 	}
 	if len(n.notes) > 0 || n.stopped(retiring) || n.untold() || !n.mayRevoke(g) { // the gate asks a record that is up to date
+		return
+	}
+	if yes, asked := n.takenUp(g.Number); !yes {
+		if asked { // it went back to the older one: the grace begins again
+			n.note(Move{Generation: g.Number, To: Waiting, Reason: NotTakenUp})
+		}
 		return
 	}
 	if n.haveTokens(n.obs.Began) && !n.stillUsed(g, listed) { // last_used and the state, as of now

@@ -138,6 +138,9 @@ func (w *work) rewind(now time.Time) {
 	if w.obs.Account != nil {
 		w.obs.Account.At = earlier(w.obs.Account.At, now)
 	}
+	if own := w.obs.Own; own != nil {
+		w.obs.Own = &OwnSeen{At: earlier(own.At, now), Works: own.Works}
+	}
 	for key, seen := range w.obs.Targets {
 		if seen.At.After(now) && seen.Failed != "" {
 			seen.RetryAt = now
@@ -266,6 +269,8 @@ func (w *work) act(ctx context.Context, a Action) {
 		w.prove(ctx, a)
 	case ProveOther:
 		w.proveOther(a)
+	case TakeUp:
+		w.takeUp(w.soft)
 	case Issue:
 		w.issue(ctx, a)
 	case Deliver:

@@ -22,8 +22,9 @@ type checker struct {
 	// taken are the places of all targets, by type and place, with the path
 	// of keys that took them.
 	taken map[string]string
-	// used are the backends that some target names.
-	used map[string]bool
+	// used are the backends that some target names, volatile those that a
+	// restart empties.
+	used, volatile map[string]bool
 	// told are the hooks of each environment, and of all tokens under "".
 	told map[string]hookLists
 	// instanceURL is qualytics.url in its one form.
@@ -74,6 +75,7 @@ func (c *checker) check(file *fileKeys) *Declaration {
 	}
 	d.Notify = c.notify(file.Notify)
 	d.Accounts = c.accounts(file, d.Agent.ID)
+	d.Qualytics.Credential = c.credential(file, d.Accounts)
 	for name := range file.Backends {
 		if !c.used[name] {
 			c.doubt("backends."+name, "no token is delivered to the backend %q; take it out, or name it in a deliver list", name)
@@ -121,11 +123,10 @@ func (c *checker) atLeastASecond(path string, d time.Duration) {
 
 func (c *checker) qualytics(keys qualyticsKeys) Qualytics {
 	q := Qualytics{
-		URL:        c.instance("qualytics.url", keys.URL),
-		Credential: keys.Credential,
-		CAFile:     keys.CAFile,
-		Rate:       keys.Rate,
-		Timeout:    keys.Timeout,
+		URL:     c.instance("qualytics.url", keys.URL),
+		CAFile:  keys.CAFile,
+		Rate:    keys.Rate,
+		Timeout: keys.Timeout,
 	}
 	if c.bad["qualytics"] {
 		return q

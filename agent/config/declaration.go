@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/handover-agent/handover/backends"
-	"github.com/handover-agent/handover/backends/secret"
 	"github.com/handover-agent/handover/rotation"
 )
 
@@ -48,9 +47,8 @@ type State struct {
 type Qualytics struct {
 	// URL has neither a trailing slash nor /api.
 	URL string
-	// Credential is where the token of an Admin stands. It is not read when
-	// the declaration is loaded.
-	Credential secret.Source
+	// Credential is where the token of an Admin stands.
+	Credential Credential
 	// CAFile is a PEM file to trust instead of the system's; "" is none.
 	CAFile string
 	// Rate is the most calls per second, more than 0.
@@ -138,6 +136,7 @@ func (d *Declaration) policy(account Account, token Token) rotation.Policy {
 		BlockOnRevocation: token.BlockOnRevocation,
 		OnDelivery:        hookPolicies(token.OnDelivery),
 		OnRevocation:      hookPolicies(token.OnRevocation),
+		Own:               account.Slot(token) == d.Qualytics.Credential.Slot,
 		DriftCheck:        d.Agent.DriftCheck,
 		Sweep:             d.Agent.Sweep,
 		Targets:           make([]rotation.TargetPolicy, 0, len(token.Deliver)),

@@ -97,6 +97,8 @@ func (d *decoder) value(n *yaml.Node, path string, out reflect.Value, f field) {
 	switch t := out.Type(); {
 	case t == sourceType:
 		d.source(n, path, out)
+	case t == credentialType:
+		d.credential(n, path, out)
 	case t == backendType:
 		d.backend(n, path, out.Addr().Interface().(*backendKeys))
 	case t == targetType:
@@ -219,7 +221,7 @@ func (d *decoder) leftOut(parent *yaml.Node, path string, out reflect.Value, f f
 		d.report(parent, path, "the key %q is missing (%s); add it", f.name, f.doc)
 	case f.hasText:
 		d.fromText(parent, path, f.text, out, f)
-	case out.Kind() == reflect.Struct && out.Type() != sourceType && out.Type() != spanType:
+	case out.Kind() == reflect.Struct && out.Type() != sourceType && out.Type() != credentialType && out.Type() != spanType:
 		for _, inner := range d.fieldsOf(out.Type()) {
 			inner.required = false
 			d.leftOut(parent, join(path, inner.name), out.FieldByIndex(inner.index), inner)
@@ -229,9 +231,7 @@ func (d *decoder) leftOut(parent *yaml.Node, path string, out reflect.Value, f f
 
 // later are keys that the documents name and this version doesn't know.
 var later = map[string]string{
-	"state.postgres":               "PostgreSQL as the journal is not supported in this version; use sqlite",
-	"qualytics.credential.backend": "a credential from a backend is not supported in this version; use file or env",
-	"qualytics.credential.path":    "a credential from a backend is not supported in this version; use file or env",
+	"state.postgres": "PostgreSQL as the journal is not supported in this version; use sqlite",
 }
 
 // agentsOwn are the keys of an agent's file that a follower's file must not

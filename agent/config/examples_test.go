@@ -207,6 +207,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"literal secret":  {"{file: /run/credentials/handover.service/vault}", "0815"},
 		"two sources":     {"{file: /run/credentials/handover.service/vault}", "{file: a, env: B}"},
 		"no source":       {"{file: /run/credentials/handover.service/vault}", "{}"},
+		"own credential":  {"{file: /run/credentials/handover.service/qualytics-admin}", "{backend: vault}"},
 		"backend type":    {"type: vault", "type: volt"},
 		"backend key":     {"mount: secret", "mounts: secret"},
 		"other's key":     {"dir: /var/lib/handover/secrets", "dir: /x, address: https://vault:8200"},

@@ -85,7 +85,8 @@ func fakeRegistry(t testing.TB) backends.Registry {
 				return backends.Properties{Metadata: true, Volatile: options.(*fakeFile).Volatile, Path: path}
 			},
 			Place: func(options any, ref backends.Ref) string {
-				return filepath.Join(options.(*fakeFile).Dir, ref.Path)
+				absolute, _ := filepath.Abs(filepath.Join(options.(*fakeFile).Dir, ref.Path))
+				return absolute
 			},
 		},
 		backends.Driver{

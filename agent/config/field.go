@@ -52,7 +52,7 @@ func fieldsOf(t reflect.Type) []field {
 			text:     text, hasText: hasText,
 			enum: words(f.Tag.Get("enum")), words: words(f.Tag.Get("words")),
 			path: f.Tag.Get("path") == "true", pattern: pattern(f.Tag.Get("pattern")),
-			literal: t == sourceType && name == "env",
+			literal: (t == sourceType || t == credentialType) && name == "env",
 		})
 	}
 	return all
@@ -82,10 +82,12 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	spanType     = reflect.TypeFor[span]()
 	sourceType   = reflect.TypeFor[secret.Source]()
-	backendType  = reflect.TypeFor[backendKeys]()
-	targetType   = reflect.TypeFor[targetKeys]()
-	fromType     = reflect.TypeFor[fromKeys]()
-	toType       = reflect.TypeFor[toKeys]()
+	// credentialType is the agent's own.
+	credentialType = reflect.TypeFor[credentialKeys]()
+	backendType    = reflect.TypeFor[backendKeys]()
+	targetType     = reflect.TypeFor[targetKeys]()
+	fromType       = reflect.TypeFor[fromKeys]()
+	toType         = reflect.TypeFor[toKeys]()
 )
 
 // validator is what an option type has for rules that tags can't say.

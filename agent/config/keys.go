@@ -5,7 +5,6 @@ import (
 
 	"github.com/handover-agent/handover/backends"
 	"github.com/handover-agent/handover/backends/payload"
-	"github.com/handover-agent/handover/backends/secret"
 )
 
 // The types below are the declaration as it is written: their tags are the
@@ -16,8 +15,8 @@ type fileKeys struct {
 	Version      int                        `yaml:"version" default:"1" enum:"1" doc:"the version of this format"`
 	Agent        agentKeys                  `yaml:"agent" required:"true" doc:"the agent itself"`
 	State        stateKeys                  `yaml:"state" doc:"where the journal stands"`
-	Qualytics    qualyticsKeys              `yaml:"qualytics" required:"true" doc:"the Qualytics instance and the agent's own access to it"`
 	Backends     map[string]backendKeys     `yaml:"backends" doc:"the stores, by a name of your choice"`
+	Qualytics    qualyticsKeys              `yaml:"qualytics" required:"true" doc:"the Qualytics instance and the agent's own access to it"`
 	Defaults     environmentKeys            `yaml:"defaults" doc:"what holds for every token that doesn't say otherwise"`
 	Environments map[string]environmentKeys `yaml:"environments" doc:"what holds for the tokens of an environment, by its name"`
 	Notify       []notifyKeys               `yaml:"notify" doc:"who is told what a person should look at"`
@@ -37,11 +36,11 @@ type stateKeys struct {
 }
 
 type qualyticsKeys struct {
-	URL        string        `yaml:"url" required:"true" doc:"the instance, such as https://acme.qualytics.io; plain http only to a loopback address"`
-	Credential secret.Source `yaml:"credential" required:"true" doc:"where the token of an Admin stands, with which the agent works"`
-	CAFile     string        `yaml:"ca_file" path:"true" doc:"a PEM file with the certificates to trust instead of the system's"`
-	Rate       float64       `yaml:"rate" default:"10" doc:"the most calls per second"`
-	Timeout    time.Duration `yaml:"timeout" default:"30s" doc:"the longest wait for one answer"`
+	URL        string         `yaml:"url" required:"true" doc:"the instance, such as https://acme.qualytics.io; plain http only to a loopback address"`
+	Credential credentialKeys `yaml:"credential" required:"true" doc:"where the token of an Admin stands, with which the agent works"`
+	CAFile     string         `yaml:"ca_file" path:"true" doc:"a PEM file with the certificates to trust instead of the system's"`
+	Rate       float64        `yaml:"rate" default:"10" doc:"the most calls per second"`
+	Timeout    time.Duration  `yaml:"timeout" default:"30s" doc:"the longest wait for one answer"`
 }
 
 type environmentKeys struct {

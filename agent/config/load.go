@@ -157,7 +157,7 @@ func (d *decoder) document(top *yaml.Node) (Document, error) {
 	if top.Kind != yaml.MappingNode || d.full() {
 		return Document{}, &Errors{sorted(d.problems)}
 	}
-	c := &checker{decoder: d, taken: make(map[string]string), used: make(map[string]bool)}
+	c := &checker{decoder: d, taken: make(map[string]string), used: make(map[string]bool), volatile: make(map[string]bool)}
 	var document Document
 	if d.follower {
 		document.Follower = c.following(&followers)

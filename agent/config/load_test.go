@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 	if d.State.SQLite != "/var/lib/handover/state.db" {
 		t.Error(d.State)
 	}
-	wantQ := Qualytics{URL: "https://acme.qualytics.io", Credential: secret.Source{Env: "ADMIN"}, Rate: 10, Timeout: 30 * time.Second}
+	wantQ := Qualytics{URL: "https://acme.qualytics.io", Credential: Credential{Source: secret.Source{Env: "ADMIN"}}, Rate: 10, Timeout: 30 * time.Second}
 	if diff := cmp.Diff(wantQ, d.Qualytics); diff != "" {
 		t.Error(diff)
 	}

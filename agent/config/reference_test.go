@@ -86,7 +86,7 @@ func addTables(tables map[string]string, name string, t reflect.Type) {
 func tableName(parent, key string, t reflect.Type) string {
 	for name, own := range map[string]reflect.Type{
 		"an account": reflect.TypeFor[accountKeys](), "a token": reflect.TypeFor[tokenKeys](),
-		"a target": targetType, "a backend": backendType, "a credential": sourceType,
+		"a target": targetType, "a backend": backendType, "a credential": sourceType, "the agent's credential": credentialType,
 		"an environment": reflect.TypeFor[environmentKeys](), "rotation": reflect.TypeFor[rotationKeys](),
 		"follow": reflect.TypeFor[followKeys](), "an entry": reflect.TypeFor[entryKeys](), "from": fromType, "to": toType,
 		"a hook": reflect.TypeFor[hookKeys](), "a hook after a delivery": reflect.TypeFor[deliveryHookKeys](),

@@ -169,15 +169,19 @@ func (d *decoder) rooted(path string) string {
 	return filepath.Join(d.base, path)
 }
 
+// notASource reports a text where the place of a secret is wanted.
+func (d *decoder) notASource(n *yaml.Node, path string) {
+	if !d.leaks(n, path, n.Value) {
+		d.report(n, path, "%s must name the place of the secret, {file: /path} or {env: NAME}, not be the secret; "+
+			"if a secret stood here, replace it, for others may have read it", lastKey(path))
+	}
+}
+
 // source fills a secret.Source: exactly one of file and env, never the secret
 // itself.
 func (d *decoder) source(n *yaml.Node, path string, out reflect.Value) {
 	if n.Kind == yaml.ScalarNode {
-		if d.leaks(n, path, n.Value) {
-			return
-		}
-		d.report(n, path, "%s must name the place of the secret, {file: /path} or {env: NAME}, not be the secret; "+
-			"if a secret stood here, replace it, for others may have read it", lastKey(path))
+		d.notASource(n, path)
 		return
 	}
 	if !d.mapping(n, path, out) {

@@ -90,6 +90,8 @@ func (s schema) value(t reflect.Type, f field) object {
 	switch t {
 	case sourceType:
 		return s.source()
+	case credentialType:
+		return s.credential()
 	case backendType:
 		return object{"$ref": "#/$defs/backend"}
 	case targetType, fromType, toType:
@@ -172,6 +174,15 @@ func (s schema) source() object {
 	return o
 }
 
+// credential is the agent's own: in a file, a variable, or a backend.
+func (s schema) credential() object {
+	o := s.mapping(credentialType, reflect.TypeFor[payload.Spec]())
+	s.addTargetOptions(o["properties"].(object))
+	delete(o, "required") // with self the format is the target's
+	o["oneOf"] = []object{{"required": []string{"file"}}, {"required": []string{"env"}}, {"required": []string{"backend", "path"}}}
+	return o
+}
+
 // backend is a choice between the drivers, made by type.
 func (s schema) backend() object {
 	var each []object
@@ -187,7 +198,15 @@ func (s schema) backend() object {
 // name to its type.
 func (s schema) place(t reflect.Type) object {
 	o := s.mapping(t, reflect.TypeFor[payload.Spec]())
-	properties := o["properties"].(object)
+	s.addTargetOptions(o["properties"].(object))
+	if t == targetType {
+		o["properties"].(object)["consumer"].(object)["enum"] = payload.Consumers()
+	}
+	return o
+}
+
+// addTargetOptions adds what the drivers want of a target.
+func (s schema) addTargetOptions(properties object) {
 	for _, kind := range s.registry.Types() {
 		of := targetOptions(s.registry[kind])
 		if of == nil {
@@ -197,8 +216,4 @@ func (s schema) place(t reflect.Type) object {
 			s.add(properties, f.name, s.field(f))
 		}
 	}
-	if t == targetType {
-		properties["consumer"].(object)["enum"] = payload.Consumers()
-	}
-	return o
 }

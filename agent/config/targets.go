@@ -40,6 +40,7 @@ func (c *checker) targets(file *fileKeys, token, slot string, of Token, keys []t
 		c.floor(path, of, target)
 		c.names(token, slot, k.Backend, properties)
 		volatile = volatile && properties.Volatile
+		c.volatile[k.Backend] = properties.Volatile
 		lossy = lossy && target.Format != nil && target.Format.Lossy()
 		targets = append(targets, target)
 	}

@@ -157,7 +157,7 @@ func bodies() map[string]any {
 		"RevokedToken": rotation.RevokedToken{}, "AliveToken": rotation.AliveToken{}, "EmergencyTarget": rotation.EmergencyTarget{},
 		"Tokens": report.Tokens{}, "Token": report.Token{}, "Pruned": rotation.Pruned{}, "Mark": rotation.Mark{}, "Document": report.Document{},
 		"Held": report.Held{}, "Declaration": report.Declaration{}, "PauseStatus": rotation.PauseStatus{}, "Status": rotation.Status{},
-		"TargetStatus": rotation.TargetStatus{}, "RetiredStatus": rotation.RetiredStatus{}, "HookStatus": rotation.HookStatus{}}
+		"TargetStatus": rotation.TargetStatus{}, "RetiredStatus": rotation.RetiredStatus{}, "HookStatus": rotation.HookStatus{}, "Credential": report.Credential{}}
 	maps.Copy(all, control.Bodies())
 	return all
 }

@@ -56,6 +56,8 @@ type Source struct {
 	Journal Journal
 	// Slots are the declared slots with their open backends.
 	Slots []rotation.Declared
+	// CredentialLead is how long before its end the credential is warned of.
+	CredentialLead time.Duration
 	// Doubts are the warnings of the declaration, each with its place.
 	Doubts []string
 }
@@ -72,6 +74,9 @@ type API interface {
 	Me(ctx context.Context) (rotation.Identity, error)
 	// CredentialExpires is the credential's end, as far as it can be told.
 	CredentialExpires() (time.Time, bool)
+	// CredentialTrouble is why the credential that works isn't the one that
+	// stands at its place; nil: it is.
+	CredentialTrouble() error
 	// Missing lists the calls that the agent makes and the deployment's own
 	// document doesn't have.
 	Missing(ctx context.Context) ([]string, error)

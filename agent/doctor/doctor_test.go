@@ -19,12 +19,12 @@ import (
 
 // deployment is a Qualytics as a test wants it; the zero one is well.
 type deployment struct {
-	down, refused, notAdmin, noDocument, noTeams error
-	ahead                                        time.Duration
-	expires                                      time.Time
-	unreadable                                   bool
-	missing                                      []string
-	tokens                                       []rotation.Token
+	down, refused, notAdmin, noDocument, noTeams, trouble error
+	ahead                                                 time.Duration
+	expires                                               time.Time
+	unreadable                                            bool
+	missing                                               []string
+	tokens                                                []rotation.Token
 }
 
 func (d *deployment) BaseURL() string              { return "https://acme.qualytics.io/api" }
@@ -34,6 +34,7 @@ func (d *deployment) Me(context.Context) (rotation.Identity, error) {
 	return rotation.Identity{AccountID: "handover@service"}, d.refused
 }
 func (d *deployment) CredentialExpires() (time.Time, bool) { return d.expires, !d.unreadable }
+func (d *deployment) CredentialTrouble() error             { return d.trouble }
 func (d *deployment) Missing(context.Context) ([]string, error) {
 	return d.missing, d.noDocument
 }
@@ -77,7 +78,7 @@ func source(scripts map[string]faulty.Script) (doctor.Source, *deployment, *memo
 				Format: plain{}, Backend: faulty.Wrap(mem.New(mem.LikeVault()).Backend(), script)})
 		}
 	}
-	return doctor.Source{AgentID: "acme", API: api, Journal: journal, Slots: []rotation.Declared{s}}, api, journal
+	return doctor.Source{AgentID: "acme", API: api, Journal: journal, CredentialLead: 30 * rotation.Day, Slots: []rotation.Declared{s}}, api, journal
 }
 
 // told are the findings in short, without those that are ok.
@@ -175,6 +176,28 @@ func TestFindings(t *testing.T) {
 				t.Errorf("healthy %v, want %v", r.Healthy(), healthy)
 			}
 		})
+	}
+}
+
+// TestCredentialInTrouble: the agent could work, and not with what stands at its
+// credential's place.
+func TestCredentialInTrouble(t *testing.T) {
+	s, api, _ := source(nil)
+	api.trouble = errors.New("the token there is refused")
+	if diff := cmp.Diff([]string{"warning credential handover@service"}, told(doctor.Examine(t.Context(), s))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// TestCredentialThatIsRotated is warned of when its rotation is late, not thirty
+// days before its end.
+func TestCredentialThatIsRotated(t *testing.T) {
+	for left, want := range map[time.Duration][]string{6 * rotation.Day: {}, 4 * rotation.Day: {"warning credential_expiry handover@service"}} {
+		s, api, _ := source(nil)
+		s.CredentialLead, api.expires = 5*rotation.Day, time.Now().Add(left)
+		if diff := cmp.Diff(want, told(doctor.Examine(t.Context(), s))); diff != "" {
+			t.Errorf("%s before its end (-want +got):\n%s", left, diff)
+		}
 	}
 }
 

@@ -11,15 +11,9 @@ import (
 	"github.com/handover-agent/handover/rotation"
 )
 
-const (
-	// soon is how long before its end the credential is a warning: the vendor
-	// advises to renew a token 30 days before (qualytics-api.md, "What the
-	// vendor recommends").
-	soon = 30 * rotation.Day
-	// skew is how far the machine's clock may be off before it is worth a
-	// word. The agent goes by the API's time; logs and stores don't.
-	skew = 30 * time.Second
-)
+// skew is how far the machine's clock may be off before it is worth a word. The
+// agent goes by the API's time; logs and stores don't.
+const skew = 30 * time.Second
 
 // qualytics looks at the deployment, in the order in which one thing needs the
 // other: what comes after the first that can't be had isn't asked.
@@ -41,7 +35,12 @@ func (x *examination) qualytics(ctx context.Context) []Finding {
 		}
 		return append(all, fault("credential", name(me), err, remedy))
 	}
-	all = append(all, Finding{OK, "credential", name(me), "it is live, and may do what an Admin may", ""}, x.expiry(name(me)))
+	live := Finding{OK, "credential", name(me), "it is live, and may do what an Admin may", ""}
+	if trouble := x.API.CredentialTrouble(); trouble != nil {
+		live = Finding{Warning, "credential", name(me), "it is live and an Admin's, but another should be in use: " + trouble.Error(),
+			"put a working token at qualytics.credential"}
+	}
+	all = append(all, live, x.expiry(name(me)))
 	return slices.Concat(all, x.calls(ctx), x.teams(ctx), x.others(ctx, tokens))
 }
 
@@ -69,7 +68,7 @@ func (x *examination) expiry(who string) Finding {
 		return Finding{Warning, "credential_expiry", who, "its end can't be told", "note when it was made: a token lives for 365 days at most"}
 	case end.IsZero():
 		return Finding{Warning, "credential_expiry", who, "it never expires", "replace it by one that does, once a year at least"}
-	case left < soon:
+	case left < x.CredentialLead:
 		return Finding{Warning, "credential_expiry", who, "it expires on " + end.UTC().Format(time.DateOnly), "put a new one in its place now"}
 	}
 	return Finding{OK, "credential_expiry", who, "it expires on " + end.UTC().Format(time.DateOnly), ""}

@@ -30,6 +30,7 @@ func full() report.Document {
 		Held:                &report.Held{Until: now, Reason: rotation.APIThrottled},
 		Declaration:         &report.Declaration{LoadedAt: now, Error: "agent.yaml:1:1: no"},
 		CredentialExpiresAt: at(time.Hour),
+		Credential:          &report.Credential{From: "vault/admin", Since: at(-time.Hour), Error: "it is refused"},
 		Counts:              map[rotation.SlotState]int{rotation.SlotCurrent: 1, rotation.SlotDelivering: 1},
 		Slots: []rotation.Status{
 			{Slot: "a@service/one", State: rotation.SlotCurrent, ExpiresAt: at(48 * time.Hour), NextAt: at(24 * time.Hour),
@@ -160,6 +161,8 @@ func TestHowTheSlotsStand(t *testing.T) {
 		`handover_reload_success 0`,
 		`handover_reload_success_timestamp_seconds 1.79388e+09`,
 		`handover_credential_expiry_timestamp_seconds 1.7938836e+09`,
+		`handover_credential_in_use 0`,
+		`handover_credential_since_timestamp_seconds 1.7938764e+09`,
 	)
 	for _, absent := range []string{`handover_token_expiry_timestamp_seconds{slot="a@service/two"`,
 		`handover_slot_next_act_timestamp_seconds{slot="a@service/two"`, `handover_retired_tokens{slot="a@service/two"`,
@@ -171,10 +174,10 @@ func TestHowTheSlotsStand(t *testing.T) {
 }
 
 func TestAnAgentAtRest(t *testing.T) {
-	doc := report.Document{Now: now, Declaration: &report.Declaration{LoadedAt: now}}
+	doc := report.Document{Now: now, Declaration: &report.Declaration{LoadedAt: now}, Credential: &report.Credential{From: "vault/admin"}}
 	text := scrape(t, metrics.New(metrics.Options{Status: status(doc, nil)}))
-	wantSamples(t, text, `handover_held 0`, `handover_reload_success 1`, `handover_unclaimed_tokens 0`)
-	if strings.Contains(text, "handover_credential_expiry") {
+	wantSamples(t, text, `handover_held 0`, `handover_reload_success 1`, `handover_unclaimed_tokens 0`, `handover_credential_in_use 1`)
+	if strings.Contains(text, "handover_credential_expiry") || strings.Contains(text, "handover_credential_since") {
 		t.Error("the end of the credential is told, and isn't known")
 	}
 }

@@ -42,6 +42,10 @@ var (
 	loaded    = desc("reload_success_timestamp_seconds", "When the declaration in force was loaded.")
 	ownEnd    = desc("credential_expiry_timestamp_seconds",
 		"When the agent's own credential expires; absent when that isn't known.")
+	ownInUse = desc("credential_in_use",
+		"1 when the agent works with what stands at its credential's place; 0: that is refused, or can't be read, and it goes on with another.")
+	ownSince = desc("credential_since_timestamp_seconds",
+		"When the agent's own credential came into use; absent before.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -50,7 +54,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (s *slots) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, requires, paused, unclaimed, held, reload, loaded, ownEnd} {
+	for _, d := range []*prometheus.Desc{readable, states, tokenEnd, nextAct, inStep, retired, requires, paused, unclaimed, held, reload, loaded,
+		ownEnd, ownInUse, ownSince} {
 		out <- d
 	}
 }
@@ -83,6 +88,12 @@ func collectAgent(out chan<- prometheus.Metric, doc report.Document) {
 	}
 	if doc.CredentialExpiresAt != nil {
 		out <- gauge(ownEnd, seconds(*doc.CredentialExpiresAt))
+	}
+	if c := doc.Credential; c != nil {
+		out <- gauge(ownInUse, truth(c.Error == ""))
+		if c.Since != nil {
+			out <- gauge(ownSince, seconds(*c.Since))
+		}
 	}
 }
 

@@ -138,6 +138,7 @@ func Make(ctx context.Context, source Source) (Plan, error) {
 	passes.SetLimit(concurrency)
 	for i, slot := range source.Slots {
 		passes.Go(func() error {
+			slot.Policy.Own = false // what would be delivered would be taken up
 			outcome, err := engine.Pass(passing, over(slot))
 			outcomes[i] = outcome
 			if err != nil {

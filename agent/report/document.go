@@ -36,6 +36,8 @@ type Document struct {
 	// CredentialExpiresAt is the end of the agent's own credential, nil when
 	// it is not known or never.
 	CredentialExpiresAt *time.Time `json:"credential_expires_at,omitempty"`
+	// Credential is set by a running agent.
+	Credential *Credential `json:"credential,omitempty"`
 	// Paused are the pauses in force that concern a slot, the first one first.
 	Paused []rotation.PauseStatus `json:"paused,omitempty"`
 	// Counts is how many slots are in each state; every state has an entry.
@@ -50,6 +52,23 @@ type Document struct {
 type Held struct {
 	Until  time.Time       `json:"until"`
 	Reason rotation.Reason `json:"reason"`
+}
+
+// Credential says with which credential of its own the agent works.
+type Credential struct {
+	// From is where the one in use was read, or, before the first call, where it
+	// is declared to stand.
+	From string `json:"from"`
+	// Slot is the declared slot that it is the token of, when the agent rotates
+	// it.
+	Slot string `json:"slot,omitempty"`
+	// Since is when it came into use; nil before the first call.
+	Since *time.Time `json:"since,omitempty"`
+	// WarnAt is when its end becomes a problem; nil is thirty days before.
+	WarnAt *time.Time `json:"warn_at,omitempty"`
+	// Error is why what stands at its place isn't in use; "" when it is, and
+	// before the first call.
+	Error string `json:"error,omitempty"`
 }
 
 // Declaration says which declaration is in force.
@@ -95,7 +114,7 @@ type Source struct {
 // record is new; one whose record can't be read is blocked, and says which
 // place. Build fails when the journal can't be read at all or ctx is done;
 // there is no half Document. What only a running agent knows (Running, Held,
-// Declaration, CredentialExpiresAt) is left for the caller to fill in.
+// Declaration, Credential, CredentialExpiresAt) is left for the caller to fill in.
 func Build(ctx context.Context, source Source, now time.Time) (Document, error) {
 	doc := Document{Agent: source.Agent, Version: source.Version, Now: now.UTC(),
 		Counts: make(map[rotation.SlotState]int), Slots: make([]rotation.Status, len(source.Policies))}

@@ -18,10 +18,10 @@ type Problem struct {
 	Text string
 }
 
-// credentialWarning is how long before its end the agent's own credential
+// CredentialWarning is how long before its end the agent's own credential
 // becomes a problem: the vendor advises to renew a token 30 days before its end
 // (qualytics-api.md, "What the vendor recommends").
-const credentialWarning = 30 * 24 * time.Hour
+const CredentialWarning = 30 * rotation.Day
 
 // Problems lists what a person should look at, the worst first: the agent's
 // own, then pauses, open emergencies, expired tokens, blocked slots, then tokens that have to be
@@ -86,13 +86,37 @@ func (d Document) agentProblems() []Problem {
 		list = append(list, Problem{Text: "the last reload failed, the older declaration is in force: " +
 			plain(d.Declaration.Error)})
 	}
-	if at := d.CredentialExpiresAt; at != nil && at.Sub(d.Now) < credentialWarning {
-		verb := "expires"
+	return append(list, d.credentialProblems()...)
+}
+
+func (d Document) credentialProblems() []Problem {
+	var list []Problem
+	own, remedy := d.Credential, "put a new one in its place"
+	if own == nil {
+		own = &Credential{}
+	}
+	if own.Slot != "" {
+		remedy = "the agent should have replaced it; see: handover explain " + own.Slot
+	}
+	if at := d.CredentialExpiresAt; at != nil {
+		warn, verb := at.Add(-CredentialWarning), "expires"
+		if own.WarnAt != nil {
+			warn = *own.WarnAt
+		}
 		if !at.After(d.Now) {
 			verb = "expired"
 		}
-		list = append(list, Problem{Text: fmt.Sprintf("the agent's own credential %s %s: put a new one in its place",
-			verb, Relative(at, d.Now))})
+		if d.Now.After(warn) {
+			list = append(list, Problem{Text: fmt.Sprintf("the agent's own credential %s %s: %s", verb, Relative(at, d.Now), remedy)})
+		}
+	}
+	switch {
+	case own.Error == "":
+	case own.Since == nil:
+		list = append(list, Problem{Text: "the agent has no credential of its own: " + plain(own.Error)})
+	default:
+		list = append(list, Problem{Text: fmt.Sprintf("the agent works with the credential from %s, for another that it should work with isn't to be had: %s",
+			own.From, plain(own.Error))})
 	}
 	return list
 }

@@ -96,6 +96,15 @@ func TestProblemsOfTheAgent(t *testing.T) {
 			[]string{"the agent's own credential expires in 29d: put a new one in its place"}},
 		"credential at its end": {report.Document{CredentialExpiresAt: at(-day)},
 			[]string{"the agent's own credential expired 1d ago: put a new one in its place"}},
+		"credential that the agent rotates": {report.Document{CredentialExpiresAt: at(6 * day),
+			Credential: &report.Credential{From: "vault/admin", Slot: "h@service/agent", Since: at(-day), WarnAt: at(day)}}, nil},
+		"credential that the agent rotates, late": {report.Document{CredentialExpiresAt: at(6 * day),
+			Credential: &report.Credential{From: "vault/admin", Slot: "h@service/agent", Since: at(-day), WarnAt: at(-day)}},
+			[]string{"the agent's own credential expires in 6d: the agent should have replaced it; see: handover explain h@service/agent"}},
+		"another credential": {report.Document{Credential: &report.Credential{From: "previous version of vault/admin", Since: at(-day), Error: "it is\ndead"}},
+			[]string{"the agent works with the credential from previous version of vault/admin, for another that it should work with isn't to be had: it is dead"}},
+		"no credential": {report.Document{Credential: &report.Credential{From: "vault/admin", Error: "nothing stands there"}},
+			[]string{"the agent has no credential of its own: nothing stands there"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -63,6 +63,7 @@ var says = map[rotation.Reason]string{
 	rotation.Ghost:           "it was made, and its value was lost in a crash",
 	rotation.FoundUnclaimed:  "it stands under the agent's label, and this journal didn't issue it: handover resume --adopt, if it is ours",
 	rotation.Adopted:         "a person said that it is ours",
+	rotation.NotTakenUp:      "the agent itself doesn't work with its newer credential yet, so the older one is kept: status says why",
 	rotation.StillServed:     "a target may still serve it",
 	rotation.GraceRunning:    "no target serves it any more; consumers may still hold it",
 	rotation.StillUsed:       "somebody still uses it",

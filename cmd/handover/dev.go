@@ -149,7 +149,7 @@ func (a *app) devDeclaration(o devOptions, world *simulation, address string) (*
 		return nil, err
 	}
 	d.Qualytics.URL = "http://" + address
-	d.Qualytics.Credential = secret.Source{File: token}
+	d.Qualytics.Credential = config.Credential{Source: secret.Source{File: token}}
 	d.Qualytics.CAFile = ""
 	d.Qualytics.Rate = -1 // the simulator is on this machine
 	tellNobody(d)
