@@ -169,7 +169,7 @@ func (s *site) noTraces(least ...string) {
 		keep()
 	}
 	places, size := s.evidence.places()
-	s.t.Logf("searched %d bytes of %d places for %d secrets", size, len(places), len(s.secrets.secrets))
+	s.t.Logf("searched %d bytes of %d places for %d secrets", size, len(places), s.secrets.count())
 	for _, place := range least {
 		if !strings.Contains(strings.Join(places, "\n"), place) {
 			s.t.Errorf("nothing was kept of %s; there is %q", place, places)

@@ -76,7 +76,7 @@ func (e *evidence) search(s *searcher) []string {
 
 // searcher finds any 12 bytes of known secrets: raw, in base64 of both
 // alphabets at any offset, in hexadecimal, percent-encoded. Secrets may be
-// added by several goroutines, before it searches.
+// added by several goroutines, also by a call that ends while it searches.
 type searcher struct {
 	mu      sync.Mutex
 	secrets map[string]bool
@@ -131,6 +131,13 @@ func (s *searcher) add(name, text string) {
 	}
 }
 
+// count is how many secrets are known.
+func (s *searcher) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.secrets)
+}
+
 func (s *searcher) needle(text, name string) {
 	s.names[text] = name
 	s.filter[mark([]byte(text))] = true
@@ -153,6 +160,8 @@ func mark(head []byte) uint64 {
 //
 //go:norace it reads many megabytes, which nobody writes any more.
 func (s *searcher) find(content []byte) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := 0; i+window <= len(content); i++ {
 		if !s.filter[mark(content[i:])] {
 			continue
