@@ -75,6 +75,9 @@ type Agent struct {
 	// leaving counts the orders for slots that aren't declared any more, as
 	// long as one of them is open.
 	leaving map[string]int
+	// parting are the slots that aren't declared any more and whose tokens are
+	// being ended (on_remove: retire).
+	parting map[string]bool
 	wanted  []string // slots that the loop is to look at
 	urgent  []string // the same, ahead of all others
 	reload  bool     // the loop is to take declared anew
@@ -92,7 +95,7 @@ type Agent struct {
 // Qualytics nor a store. What it opened is closed again when it fails.
 func New(ctx context.Context, opt Options) (_ *Agent, err error) {
 	a := &Agent{opt: opt, log: opt.logger(), pace: opt.Pace, reasons: map[string]rotation.Reason{},
-		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{}, leaving: map[string]int{},
+		badRows: map[string]*rotation.BadRow{}, unread: map[string]map[string]rotation.TargetSeen{}, leaving: map[string]int{}, parting: map[string]bool{},
 		wakeup: make(chan struct{}, 1), reloading: make(chan struct{}, 1)}
 	if a.pace == nil {
 		a.pace = pace.Real{}

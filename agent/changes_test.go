@@ -24,6 +24,8 @@ func TestChanges(t *testing.T) {
 	rotates, role := policyOf("a", "vault/x"), policyOf("a", "vault/x")
 	rotates.Schedule.Every = 2 * time.Hour
 	role.Account.Role = "Member"
+	retired, own := policyOf("a"), policyOf("b")
+	retired.RetireRemoved, own.RetireRemoved, own.Own = true, true, true
 	hook := policyOf("a", "vault/x")
 	hook.OnDelivery = []rotation.HookPolicy{{Name: "ops.acme.example", Required: true}}
 	cases := map[string]struct {
@@ -39,6 +41,11 @@ func TestChanges(t *testing.T) {
 			[]rotation.Policy{policyOf("a"), policyOf("b")}, []rotation.Policy{policyOf("b"), policyOf("c")},
 			[]string{"new slot c@service/production",
 				"slot a@service/production left the declaration: its tokens live on, nobody rotates them"},
+		},
+		"a slot to retire": {
+			[]rotation.Policy{retired, own}, nil,
+			[]string{"slot a@service/production left the declaration: its tokens have their grace, then they are revoked and deleted",
+				"slot b@service/production left the declaration: its tokens live on, nobody rotates them"},
 		},
 		"targets": {
 			[]rotation.Policy{policyOf("a", "vault/x", "file/y")}, []rotation.Policy{policyOf("a", "file/y", "aws/z")},

@@ -29,6 +29,8 @@ type declared struct {
 	policies []rotation.Policy
 	targets  [][]*backends.Target
 	slots    map[string]int
+	// heirs are the slots by the places that they are delivered to.
+	heirs map[string]string
 	// hooks are those of the slots that have any, by the slot's number.
 	hooks    map[int]tokenHooks
 	webhooks []*hooks.Webhook
@@ -61,7 +63,7 @@ func processOf(d *config.Declaration) process {
 func open(ctx context.Context, d *config.Declaration, version string, log *slog.Logger) (*declared, error) {
 	w := &declared{process: processOf(d), policies: d.Policies(), hooks: map[int]tokenHooks{}}
 	w.targets = make([][]*backends.Target, 0, len(w.policies))
-	w.slots = make(map[string]int, len(w.policies))
+	w.slots, w.heirs = make(map[string]int, len(w.policies)), map[string]string{}
 	byName := map[string]backends.Backend{}
 	for _, b := range d.Backends {
 		opened, err := b.Driver.Open(ctx, backends.Env{Name: b.Name, AgentID: d.Agent.ID,
@@ -81,6 +83,7 @@ func open(ctx context.Context, d *config.Declaration, version string, log *slog.
 			targets := make([]*backends.Target, 0, len(token.Deliver))
 			for _, t := range token.Deliver {
 				targets = append(targets, &backends.Target{Ref: t.Ref, Backend: byName[t.Ref.Backend], Format: t.Format})
+				w.heirs[t.Ref.String()] = account.Slot(token)
 			}
 			told, err := w.openHooks(token, version, made)
 			if err != nil {
@@ -146,7 +149,7 @@ func (a *Agent) borrow(name string) (slot rotation.Declared, release func(), ok 
 	defer a.mu.Unlock()
 	d := a.declared
 	if slot, ok = d.slot(name); !ok {
-		if a.leaving[name] == 0 {
+		if !a.atWork(name) {
 			return slot, nil, false
 		}
 		slot = d.removed(name)

@@ -43,12 +43,19 @@ func (a *Agent) Once(ctx context.Context, slots ...string) (Summary, error) {
 			return Summary{}, err
 		}
 	}
-	if len(slots) == 0 {
+	all := len(slots) == 0
+	if all {
 		for _, p := range d.policies {
 			slots = append(slots, p.Slot)
 		}
+		if err := a.findParting(ctx); err != nil {
+			return Summary{}, err
+		}
 	}
 	sum := Summary{Slots: len(slots), Waiting: map[string]rotation.Reason{}}
+	if all {
+		slots = append(slots, a.leavingSlots()...)
+	}
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	var mu sync.Mutex
@@ -67,6 +74,7 @@ func (a *Agent) Once(ctx context.Context, slots ...string) (Summary, error) {
 			case err != nil && inner.Err() == nil:
 				failed = append(failed, fmt.Errorf("slot %s: %w", slot, err))
 			case err != nil: // it was told to end
+			case d.declares(slot) != nil: // it only comes to its end
 			case settled(outcome):
 				sum.Settled++
 			default:

@@ -34,6 +34,9 @@ func (a *Agent) Reload(ctx context.Context) error {
 	if unread != nil {
 		a.log.Error("orders for slots that left the declaration not found", "error", unread)
 	}
+	if err := a.findParting(ctx); err != nil {
+		a.log.Error("slots that left the declaration not found", "error", err)
+	}
 	a.wakeFor(rotation.RequestEmergency, a.leavingSlots()...)
 	err = old.close()
 	a.forgetLeft(old.policies)
@@ -134,7 +137,11 @@ func Changes(old, next []rotation.Policy) []string {
 	}
 	for _, p := range old {
 		if _, gone := before[p.Slot]; gone {
-			lines = append(lines, "slot "+p.Slot+" left the declaration: its tokens live on, nobody rotates them")
+			next := "its tokens live on, nobody rotates them"
+			if p.RetireRemoved && !p.Own {
+				next = "its tokens have their grace, then they are revoked and deleted"
+			}
+			lines = append(lines, "slot "+p.Slot+" left the declaration: "+next)
 		}
 	}
 	return lines

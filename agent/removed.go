@@ -29,7 +29,7 @@ func ofRemoved(kind rotation.RequestKind) bool {
 func (w *declared) removed(slot string) rotation.Declared {
 	account, token, _ := strings.Cut(slot, "/")
 	p := rotation.Policy{Slot: slot, AgentID: w.process.agent.ID, AccountID: account, Token: token, URL: w.process.qualytics.URL,
-		DriftCheck: w.process.agent.DriftCheck, Sweep: w.process.agent.Sweep, Removed: true}
+		DriftCheck: w.process.agent.DriftCheck, Sweep: w.process.agent.Sweep, Removed: true, Heirs: w.heirs}
 	return rotation.Declared{Policy: p, Edition: w.edition}
 }
 
@@ -63,17 +63,26 @@ func (a *Agent) takes(ctx context.Context, d *declared, kind rotation.RequestKin
 func (a *Agent) works(slot string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaving[slot] > 0 {
+	if a.atWork(slot) {
 		return nil
 	}
 	return a.declared.declares(slot)
 }
 
-// leavingSlots are the slots that aren't declared any more and have an order open.
+// atWork reports whether something is to be done at a slot that isn't declared any
+// more. The caller holds mu.
+func (a *Agent) atWork(slot string) bool { return a.leaving[slot] > 0 || a.parting[slot] }
+
+// leavingSlots are the slots that aren't declared any more and at which something
+// is to be done.
 func (a *Agent) leavingSlots() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Collect(maps.Keys(a.leaving))
+	all := maps.Clone(a.parting)
+	for slot := range a.leaving {
+		all[slot] = true
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // leave notes that an order was stored for a slot, if it isn't declared any more.
@@ -115,23 +124,47 @@ func (a *Agent) findLeaving(ctx context.Context) error {
 	return nil
 }
 
-// left reports whether a slot isn't declared any more and all orders for it are
-// carried out: nothing is done at it from then on.
+// findParting finds the slots that left the declaration, at a start and after a
+// reload: those that are to be retired are worked at, the others are told of while
+// a token of theirs may live.
+func (a *Agent) findParting(ctx context.Context) error {
+	d := a.current()
+	parting := map[string]bool{}
+	for rec, err := range a.journal.Slots(ctx) {
+		_, declared := d.slots[rec.Slot]
+		switch {
+		case errors.Is(err, rotation.ErrBadRow) || declared:
+		case err != nil:
+			return err
+		case rec.Leaving():
+			a.log.Info("retiring a slot that left the declaration", "slot", rec.Slot)
+			parting[rec.Slot] = true
+		case rec.MayLive():
+			a.log.Warn("a slot left the declaration, and its tokens live on: nobody rotates them; declare it again, or revoke them",
+				"slot", rec.Slot, "command", "handover revoke "+rec.Slot)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.parting = parting
+	return nil
+}
+
+// left reports whether a slot isn't declared any more and nothing is left to be
+// done at it: all orders for it are carried out, and its tokens ended if they are
+// to be.
 func (a *Agent) left(ctx context.Context, slot string) bool {
 	a.mu.Lock()
-	asked := a.leaving[slot]
+	asked, parting := a.leaving[slot], a.parting[slot]
 	a.mu.Unlock()
-	if asked == 0 {
+	if asked == 0 && !parting || asked > 0 && a.hasOrders(ctx, slot) {
 		return false
 	}
-	open, err := a.journal.Requests(ctx, slot)
-	if err != nil {
-		return false
-	}
-	for _, r := range open {
-		if ofRemoved(r.Kind) {
+	if parting {
+		if rec, err := a.journal.Slot(ctx, slot); err != nil || rec.Leaving() {
 			return false
 		}
+		a.log.Info("slot retired: it left the declaration, and none of its tokens is left", "slot", slot)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,5 +172,13 @@ func (a *Agent) left(ctx context.Context, slot string) bool {
 		return false
 	}
 	delete(a.leaving, slot)
+	delete(a.parting, slot)
 	return true
+}
+
+// hasOrders reports whether a slot that isn't declared any more has orders open, or
+// nobody can tell.
+func (a *Agent) hasOrders(ctx context.Context, slot string) bool {
+	open, err := a.journal.Requests(ctx, slot)
+	return err != nil || slices.ContainsFunc(open, func(r rotation.Request) bool { return ofRemoved(r.Kind) })
 }

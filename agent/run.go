@@ -64,6 +64,12 @@ func (a *Agent) drive(ctx context.Context, only []string) error {
 	if a.opt.OnReady != nil {
 		a.opt.OnReady()
 	}
+	if only == nil {
+		if err := a.findParting(ctx); err != nil {
+			a.log.Error("slots that left the declaration not found", "error", err)
+		}
+		a.wake(a.leavingSlots()...)
+	}
 	for ctx.Err() == nil && a.failure() == nil {
 		l.take()
 		l.start(ctx)

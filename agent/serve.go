@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -92,14 +93,18 @@ func (a *Agent) Status(ctx context.Context) (report.Document, error) {
 	d, loadedAt, loadErr, reasons := a.declared, a.loadedAt, a.loadErr, maps.Clone(a.reasons)
 	unread, badRows := maps.Clone(a.unread), maps.Clone(a.badRows)
 	a.mu.Unlock()
+	policies := slices.Clip(d.policies)
+	for _, slot := range a.leavingSlots() {
+		policies = append(policies, d.known(slot).Policy)
+	}
 	doc, err := report.Build(ctx, report.Source{Agent: d.process.agent.ID, Version: a.opt.Version,
-		Journal: a.journal, Policies: d.policies, BadRows: badRows}, a.client.Now())
+		Journal: a.journal, Policies: policies, BadRows: badRows}, a.client.Now())
 	if err != nil {
 		return doc, err
 	}
 	for i := range doc.Slots {
 		explain(&doc.Slots[i], reasons[doc.Slots[i].Slot], unread[doc.Slots[i].Slot])
-		doc.Slots[i].Used(a.engine.Listed(d.policies[i].AccountID))
+		doc.Slots[i].Used(a.engine.Listed(policies[i].AccountID))
 	}
 	doc.Running = true
 	doc.Credential = a.credentialStatus(d.process.qualytics.Credential)

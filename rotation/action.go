@@ -150,6 +150,12 @@ type (
 		Run            HookRun
 		Failed, GiveUp bool
 	}
+	// Remember notes what is to become of the tokens when the slot leaves the
+	// declaration; nil: nothing.
+	Remember struct{ Parting *Parting }
+	// Part retires the current token of a slot that has left it. Posted: a
+	// token may come to be under the label of the intent.
+	Part struct{ Posted bool }
 	// CloseRequest reports a request as done.
 	CloseRequest struct {
 		Request int64
@@ -198,6 +204,8 @@ func (ProveOther) class() class    { return look }
 func (TakeUp) class() class        { return look }
 func (Rebuild) class() class       { return note }
 func (See) class() class           { return note }
+func (Remember) class() class      { return note }
+func (Part) class() class          { return note }
 func (Forget) class() class        { return note }
 func (Discover) class() class      { return note }
 func (Intend) class() class        { return note }

@@ -59,6 +59,11 @@ func (r *Record) Check() (field string, err error) {
 			return "intent." + part, err
 		}
 	}
+	if r.Parting != nil {
+		if part, err := r.Parting.check(); err != nil {
+			return "parting." + part, err
+		}
+	}
 	for key, t := range r.Targets {
 		if part, err := t.check(); err != nil {
 			return fmt.Sprintf("targets[%q].%s", key, part), err

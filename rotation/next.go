@@ -35,6 +35,11 @@ func Next(rec Record, obs Observation, pol Policy, now time.Time) ([]Action, Rea
 
 // next is Next without its copies. It changes nothing behind its pointers.
 func next(rec *Record, obs *Observation, pol *Policy, now time.Time) ([]Action, Reason) {
+	if pol.Removed && rec.Parting != nil {
+		last := *pol
+		last.Schedule = rec.Parting.schedule()
+		pol = &last
+	}
 	n := pass{rec: rec, obs: obs, pol: pol, now: now}
 	n.decide()
 	return n.answer()
@@ -54,6 +59,7 @@ func (n *pass) decide() {
 		n.issue()
 		n.finish()
 		n.removeOld()
+		n.part()
 		if n.resume != nil && len(n.notes) == 0 { // a person speaks of all that is known by now
 			n.note(*n.resume)
 		}

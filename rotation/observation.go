@@ -43,6 +43,9 @@ type Observation struct {
 	// Versions is where each target stood when this process last read it, if
 	// its store can tell whether that is so still.
 	Versions map[string]backends.Version
+	// Unhanded is a place that a slot which left the declaration had, and where
+	// its heir doesn't serve its own token yet; "" is none.
+	Unhanded string
 	// Hooks are the runs of hooks by this process that aren't noted yet.
 	Hooks map[HookRun]HookSeen
 	// Mute: no hook can be run here; what is owed stays owed.

@@ -94,7 +94,7 @@ func resumedBy(actor string) string { return "resumed by " + actor }
 // stopped reports whether a pause keeps a machine from acting, or that the slot
 // isn't declared any more. An operator's other words are carried out all the same.
 func (n *pass) stopped(m machine) bool {
-	if n.pol.Removed {
+	if n.pol.Removed && (m != retiring || !n.parts()) {
 		n.wait(m, time.Time{}, NotDeclared)
 		return true
 	}

@@ -28,12 +28,18 @@ type Policy struct {
 	// BlockOnRevocation: a token revoked by others blocks the slot instead
 	// of being issued again (on_external_revocation: block).
 	BlockOnRevocation bool
+	// RetireRemoved: its tokens are ended when the slot leaves the declaration
+	// (on_remove: retire).
+	RetireRemoved bool
 	// Own: the agent itself works with the slot's token (docs/decisions/self.md).
 	Own bool
 	// Removed: the slot isn't declared any more, and neither are its targets.
 	// An operator's orders are carried out as far as that goes
 	// (docs/decisions/removed.md).
 	Removed bool
+	// Heirs are the slots that are declared now for places that a Removed slot
+	// may have had, by Target.Key.
+	Heirs map[string]string
 	// DriftCheck is how often each target is read at rest, Sweep how old the
 	// token list may be at rest. Both positive.
 	DriftCheck, Sweep time.Duration

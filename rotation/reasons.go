@@ -154,6 +154,8 @@ const (
 	ActHookFailed      Act = "hook_failed"
 	ActEmergency       Act = "emergency"
 	ActEmergencyOver   Act = "emergency_over"
+	ActOnRemove        Act = "on_remove"
+	ActParted          Act = "parted"
 	ActBlocked         Act = "blocked"
 	ActResumed         Act = "resumed"
 	ActPruned          Act = "pruned"

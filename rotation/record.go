@@ -44,6 +44,9 @@ type Record struct {
 	Again Reason `json:"again,omitempty"`
 	// Handled is the highest request that was applied to this slot.
 	Handled int64 `json:"handled,omitempty"`
+	// Parting is how the tokens end when the slot leaves the declaration; nil
+	// leaves them as they are.
+	Parting *Parting `json:"parting,omitempty"`
 	// Emergency is the last one; nil: there never was one.
 	Emergency *Emergency `json:"emergency,omitempty"`
 }

@@ -125,10 +125,11 @@ func (n *pass) retireLive(g *Generation, listed *Token) {
 
 // stillServed reports, by what was last committed, whether a target may serve
 // g: one that serves it, one that wasn't seen yet, one that holds what isn't
-// ours, one that isn't declared any more.
+// ours, one that isn't declared any more. Of a slot that left to be retired it is
+// only asked whether its places have come to serve another slot's token.
 func (n *pass) stillServed(g *Generation) bool {
 	if n.pol.Removed {
-		return true
+		return !n.parts() || n.obs.Unhanded != ""
 	}
 	for _, t := range n.pol.Targets {
 		rec, known := n.rec.Targets[t.Key]

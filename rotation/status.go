@@ -22,6 +22,8 @@ const (
 	SlotBlocked SlotState = "blocked"
 	// SlotPaused: an operator said that nothing is to be done.
 	SlotPaused SlotState = "paused"
+	// SlotRemoved: it isn't declared any more, and something is still to be done.
+	SlotRemoved SlotState = "removed"
 )
 
 // Status is a slot as people and programs are told of it. The JSON keys are a
@@ -97,6 +99,12 @@ func Describe(rec Record, account AccountRecord, pol Policy) Status {
 		s.IssuedAt, s.ExpiresAt = moment(g.IssuedAt), moment(g.Expires)
 	}
 	s.State, s.Reason = rec.describe(account)
+	if pol.Removed {
+		s.State, s.Reason = SlotRemoved, NotDeclared
+		if rec.Parting != nil {
+			pol.Schedule = rec.Parting.schedule()
+		}
+	}
 	s.soonest(rec.dueAt(pol.Schedule), "rotate")
 	s.describeTargets(&rec, &pol)
 	untold := s.describeHooks(&rec, &pol)

@@ -70,7 +70,11 @@ func (e *Engine) begin(ctx context.Context, slot *Declared) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests,
+	unhanded, err := e.unhanded(ctx, &w.rec, w.pol)
+	if err != nil {
+		return nil, err
+	}
+	w.obs = Observation{Process: e.process, Began: e.issuer.Now(), Requests: requests, Unhanded: unhanded,
 		Mute:    slot.OnDelivery == nil && slot.OnRevocation == nil,
 		Targets: map[string]TargetSeen{}, Checks: map[string]Reason{}, Proofs: map[uint64]Proof{},
 		Others: map[secret.Fingerprint]Proof{}, Found: map[uint64]Finding{},
@@ -366,6 +370,10 @@ func (r *Record) apply(a Action, w *work, now time.Time) Event {
 		return Event{Act: ActDeactivating}
 	case Decline:
 		return r.decline(a)
+	case Remember:
+		return r.remember(a)
+	case Part:
+		return r.part(a)
 	}
 	return Event{}
 }

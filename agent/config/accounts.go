@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,7 +35,7 @@ func (c *checker) accounts(file *fileKeys, agentID string) []Account {
 		} else {
 			ids[account.ID] = i
 		}
-		account.Tokens = c.tokens(file, path, account.ID, agentID, keys.Tokens)
+		account.Tokens = c.tokens(file, path, account.ID, agentID, keys)
 		accounts = append(accounts, account)
 	}
 	return accounts
@@ -71,7 +72,8 @@ func (c *checker) account(path string, keys accountKeys) Account {
 	return a
 }
 
-func (c *checker) tokens(file *fileKeys, account, accountID, agentID string, keys []tokenKeys) []Token {
+func (c *checker) tokens(file *fileKeys, account, accountID, agentID string, of accountKeys) []Token {
+	keys := of.Tokens
 	names := make(map[string]int)
 	tokens := make([]Token, 0, len(keys))
 	for i, k := range keys {
@@ -92,6 +94,7 @@ func (c *checker) tokens(file *fileKeys, account, accountID, agentID string, key
 			Name: k.Name, Environment: k.Environment,
 			Schedule:          c.schedule(file, path, k),
 			BlockOnRevocation: k.OnExternalRevocation == "block",
+			RetireRemoved:     cmp.Or(k.OnRemove, of.OnRemove, file.Environments[k.Environment].OnRemove, file.Defaults.OnRemove) == "retire",
 			OnDelivery:        told.onDelivery, OnRevocation: told.onRevocation,
 		}
 		token.Deliver = c.targets(file, path, rotation.Slot(accountID, k.Name), token, k.Deliver)

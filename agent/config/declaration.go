@@ -86,6 +86,8 @@ type Token struct {
 	Schedule    rotation.Schedule
 	// BlockOnRevocation: a token revoked by others waits for a person.
 	BlockOnRevocation bool
+	// RetireRemoved: its tokens are ended when it leaves the declaration.
+	RetireRemoved bool
 	// OnDelivery and OnRevocation are told of this token; tokens that take
 	// them from one place share them.
 	OnDelivery, OnRevocation []TokenHook
@@ -134,6 +136,7 @@ func (d *Declaration) policy(account Account, token Token) rotation.Policy {
 		URL:               d.Qualytics.URL,
 		Schedule:          token.Schedule,
 		BlockOnRevocation: token.BlockOnRevocation,
+		RetireRemoved:     token.RetireRemoved,
 		OnDelivery:        hookPolicies(token.OnDelivery),
 		OnRevocation:      hookPolicies(token.OnRevocation),
 		Own:               account.Slot(token) == d.Qualytics.Credential.Slot,

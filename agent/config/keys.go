@@ -45,6 +45,7 @@ type qualyticsKeys struct {
 
 type environmentKeys struct {
 	Rotation     rotationKeys       `yaml:"rotation" doc:"when tokens are replaced, and how the old ones are retired"`
+	OnRemove     string             `yaml:"on_remove" enum:"keep|retire" doc:"what becomes of the tokens of a slot that is taken out of the declaration; built in: keep"`
 	OnDelivery   []deliveryHookKeys `yaml:"on_delivery" doc:"who is told each time that a target has come to serve a token"`
 	OnRevocation []tellKeys         `yaml:"on_revocation" doc:"who is told each time that a token is revoked"`
 }
@@ -76,6 +77,7 @@ type accountKeys struct {
 	Owner         string      `yaml:"owner" required:"true" doc:"who answers for the account: a person or a team that can be reached"`
 	Purpose       string      `yaml:"purpose" required:"true" doc:"what the account is for"`
 	Justification string      `yaml:"justification" doc:"why the account needs its role; must be given for Manager and Admin"`
+	OnRemove      string      `yaml:"on_remove" enum:"keep|retire" doc:"the on_remove of its tokens that say none of their own"`
 	Tokens        []tokenKeys `yaml:"tokens" doc:"the account's tokens; each is one slot that the agent keeps filled"`
 }
 
@@ -84,6 +86,7 @@ type tokenKeys struct {
 	Environment          string             `yaml:"environment" doc:"the environment that it is for; its rotation settings are taken from environments"`
 	Rotation             rotationKeys       `yaml:"rotation" doc:"rotation settings of this token alone"`
 	OnExternalRevocation string             `yaml:"on_external_revocation" default:"reissue" enum:"reissue|block" doc:"what follows when somebody else revokes or deletes the token: issue a new one, or wait for a person"`
+	OnRemove             string             `yaml:"on_remove" enum:"keep|retire" doc:"what becomes of the tokens when the slot is taken out of the declaration: they are left as they are, with a warning, or ended (grace, revoke, delete); built in: keep"`
 	OnDelivery           []deliveryHookKeys `yaml:"on_delivery" doc:"who is told each time that a target has come to serve this token, instead of what its environment or defaults say; [] is nobody"`
 	OnRevocation         []tellKeys         `yaml:"on_revocation" doc:"the same for each time that one of its tokens is revoked"`
 	Deliver              []targetKeys       `yaml:"deliver" required:"true" doc:"the places where the token must stand"`

@@ -82,7 +82,7 @@ type Declaration struct {
 // States are the states of a slot, in the order in which they are told.
 func States() []rotation.SlotState {
 	return []rotation.SlotState{rotation.SlotBlocked, rotation.SlotPaused, rotation.SlotNew, rotation.SlotIssuing,
-		rotation.SlotDelivering, rotation.SlotCurrent}
+		rotation.SlotDelivering, rotation.SlotCurrent, rotation.SlotRemoved}
 }
 
 // Reader is what a Document needs of a [rotation.Journal].
@@ -103,7 +103,8 @@ type Source struct {
 	// Agent and Version are told as they are.
 	Agent, Version string
 	Journal        Reader
-	// Policies are the declared slots.
+	// Policies are the declared slots, and those that aren't any more at which
+	// something is still to be done.
 	Policies []rotation.Policy
 	// BadRows are what passes found in the journal that can't be read, by
 	// slot; Build finds those of slots and accounts by itself. nil is none.

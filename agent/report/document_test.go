@@ -64,7 +64,7 @@ func TestBuildTellsEverySlotInOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	counts := map[rotation.SlotState]int{rotation.SlotNew: 1, rotation.SlotIssuing: 0, rotation.SlotDelivering: 0,
-		rotation.SlotCurrent: 1, rotation.SlotBlocked: 1, rotation.SlotPaused: 0}
+		rotation.SlotCurrent: 1, rotation.SlotBlocked: 1, rotation.SlotPaused: 0, rotation.SlotRemoved: 0}
 	if diff := cmp.Diff(counts, doc.Counts); diff != "" {
 		t.Error(diff)
 	}

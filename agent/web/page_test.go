@@ -53,7 +53,7 @@ func TestPageTellsTheWholeStory(t *testing.T) {
 	const want = `(1) acme-prod · Handover acme-prod Handover 1.2.3 · running · as of 2026-11-05T12:00:00Z ` +
 		`· declaration loaded 3h ago · own credential expires in 90d ` +
 		`What needs a look bi@service/dashboards : blocked: account_gone; mend it, then: handover resume bi@service/dashboards ` +
-		`2 all 1 blocked 0 paused 0 new 0 issuing 0 delivering 1 current slot or target find ` +
+		`2 all 1 blocked 0 paused 0 new 0 issuing 0 delivering 1 current 0 removed slot or target find ` +
 		`slot state gen. token expires next targets retired ` +
 		`pipeline_automation@service/pipeline-production current at_rest 3 456 in 364d revoke in 2d ` +
 		`vault/connections/qualytics_default current g3 local/dbt.env behind g2 target_denied ` +

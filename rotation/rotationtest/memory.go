@@ -141,6 +141,7 @@ func copyOf(rec rotation.Record) rotation.Record {
 		g := &rec.Generations[i]
 		g.Days, g.Hooks = copyTo(g.Days), slices.Clone(g.Hooks)
 	}
+	rec.Parting = copyTo(rec.Parting)
 	if rec.Emergency = copyTo(rec.Emergency); rec.Emergency != nil {
 		rec.Emergency.Requests, rec.Emergency.Revoked = slices.Clone(rec.Emergency.Requests), slices.Clone(rec.Emergency.Revoked)
 	}

@@ -142,7 +142,7 @@ var emergencies = []mutant{
 	{
 		Name: "removed-slot-rests", Rule: "at a slot that isn't declared nothing is issued, delivered, revoked or deleted unasked",
 		Where:   "docs/decisions/removed.md",
-		Edits:   []edit{{"rotation/orders.go", `if n.pol.Removed {`, `if false {`}},
+		Edits:   []edit{{"rotation/orders.go", `if n.pol.Removed && (m != retiring || !n.parts()) {`, `if false {`}},
 		Package: "rotation/rotationtest", Test: "TestRuleOrdersOnARemovedSlot",
 		Beyond: "their slots stay declared",
 	},
