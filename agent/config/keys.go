@@ -86,7 +86,7 @@ type tokenKeys struct {
 	Environment          string             `yaml:"environment" doc:"the environment that it is for; its rotation settings are taken from environments"`
 	Rotation             rotationKeys       `yaml:"rotation" doc:"rotation settings of this token alone"`
 	OnExternalRevocation string             `yaml:"on_external_revocation" default:"reissue" enum:"reissue|block" doc:"what follows when somebody else revokes or deletes the token: issue a new one, or wait for a person"`
-	OnRemove             string             `yaml:"on_remove" enum:"keep|retire" doc:"what becomes of the tokens when the slot is taken out of the declaration: they are left as they are, with a warning, or ended (grace, revoke, delete); built in: keep"`
+	OnRemove             string             `yaml:"on_remove" enum:"keep|retire" doc:"what becomes of the tokens when the slot is taken out of the declaration: they are left as they are, with a warning, or ended (grace, revoke, delete); the agent's own credential is always kept; built in: keep"`
 	OnDelivery           []deliveryHookKeys `yaml:"on_delivery" doc:"who is told each time that a target has come to serve this token, instead of what its environment or defaults say; [] is nobody"`
 	OnRevocation         []tellKeys         `yaml:"on_revocation" doc:"the same for each time that one of its tokens is revoked"`
 	Deliver              []targetKeys       `yaml:"deliver" required:"true" doc:"the places where the token must stand"`
