@@ -24,15 +24,7 @@ func TestOnRemove(t *testing.T) {
 			first := w.drive(a)
 			later(time.Minute)
 			w.edit(strings.Replace(gate, "{name: testing,", "{name: testing, on_remove: retire,", 1), "")
-			if restart {
-				if err := errors.Join(first.stop(), a.Close()); err != nil {
-					t.Fatal(err)
-				}
-				a = w.agent()
-				w.drive(a)
-			} else if err := a.Reload(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			a = w.takesIn(first, restart)
 			later(rotation.Day)
 			if s := w.status(a, gateSlot); s.State != rotation.SlotRemoved || len(s.Retired) != 1 || s.Retired[0].State != rotation.Grace {
 				t.Errorf("restart %v: in its grace it is told as %+v", restart, s)

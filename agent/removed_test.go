@@ -102,15 +102,7 @@ func TestAnOpenOrderSurvivesTheRemoval(t *testing.T) {
 				t.Fatalf("the emergency doesn't wait for its target: %+v", e)
 			}
 			w.edit(gate, "")
-			if restart {
-				if err := errors.Join(first.stop(), a.Close()); err != nil {
-					t.Fatal(err)
-				}
-				a = w.agent()
-				w.drive(a)
-			} else if err := a.Reload(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			a = w.takesIn(first, restart)
 			later(time.Second)
 			if got := w.outcome(a, stored[0]); got == "" {
 				t.Errorf("restart %v: it is open; %+v", restart, w.emergencyOf(a, gateSlot))

@@ -304,16 +304,23 @@ func TestSelfGoesBack(t *testing.T) {
 		if got := run.client.Credential(); got.Working != old.Fingerprint() {
 			t.Errorf("it works with %q", got.Working.Short())
 		}
-		if err := w.api.Check(old); err != nil {
-			t.Errorf("the old token, which the agent works with: %v", err)
-		}
-		x.refuse(fresh, false)
-		later(5 * 24 * time.Hour)
-		w.worksWithStored(run.Agent)
-		if err := w.api.Check(old); err == nil {
-			t.Error("the old token is never revoked")
-		}
+		w.oldUntilTaken(run.Agent, old, func() { x.refuse(fresh, false) })
 	})
+}
+
+// oldUntilTaken wants the old token to live while the agent works with it, and to
+// end once Qualytics takes the new one.
+func (w *world) oldUntilTaken(a *Agent, old secret.Value, take func()) {
+	w.t.Helper()
+	if err := w.api.Check(old); err != nil {
+		w.t.Errorf("the old token, which the agent works with: %v", err)
+	}
+	take()
+	later(5 * 24 * time.Hour)
+	w.worksWithStored(a)
+	if err := w.api.Check(old); err == nil {
+		w.t.Error("the old token is never revoked")
+	}
 }
 
 // TestSelfStartsOnTheVersionBefore: the new token is delivered, Qualytics refuses
@@ -339,15 +346,7 @@ func TestSelfStartsOnTheVersionBefore(t *testing.T) {
 		if got := run.client.Credential(); got.Working != old.Fingerprint() || got.From != "previous version of one/admin" || got.Trouble == nil {
 			t.Errorf("it works with %q from %q, trouble %v", got.Working.Short(), got.From, got.Trouble)
 		}
-		if err := w.api.Check(old); err != nil {
-			t.Errorf("the old token, which the agent works with: %v", err)
-		}
-		x.refuse(fresh, false)
-		later(5 * 24 * time.Hour)
-		w.worksWithStored(run.Agent)
-		if err := w.api.Check(old); err == nil {
-			t.Error("the old token is never revoked")
-		}
+		w.oldUntilTaken(run.Agent, old, func() { x.refuse(fresh, false) })
 	})
 }
 

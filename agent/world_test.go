@@ -381,6 +381,24 @@ func (w *world) drive(a *Agent) running {
 	return running{a, stop}
 }
 
+// takesIn has a running agent take in the declaration as it is now: by a reload, or
+// by a restart, of which it returns the agent.
+func (w *world) takesIn(r running, restart bool) *Agent {
+	w.t.Helper()
+	if !restart {
+		if err := r.Reload(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		return r.Agent
+	}
+	if err := errors.Join(r.stop(), r.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	a := w.agent()
+	w.drive(a)
+	return a
+}
+
 // status is the slot's status as the agent tells it.
 func (w *world) status(a *Agent, slot string) rotation.Status {
 	w.t.Helper()
