@@ -7,22 +7,29 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/handover-agent/handover/agent/control"
 )
+
+// to is a client of the socket at path, one connection for each call.
+func to(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
+}
 
 // raw sends what no Client would send, and returns the answer's status and
 // error.
 func raw(t *testing.T, path, method, url, body string) (int, string) {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
-		}}}
 	request, err := http.NewRequestWithContext(t.Context(), method, "http://agent"+url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := client.Do(request)
+	answer, err := to(path).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,5 +85,64 @@ func TestTheDoorIsStrict(t *testing.T) {
 	}
 	if stored := handler.requests(); len(stored) != 0 {
 		t.Errorf("what was refused is stored: %v", stored)
+	}
+}
+
+// endless is a body of a gibibyte, of which nobody knows before how long it is. It
+// counts what was taken.
+type endless struct {
+	left  int
+	taken atomic.Int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, strings.Repeat(" ", min(len(p), e.left)))
+	e.left -= n
+	e.taken.Add(int64(n))
+	return n, nil
+}
+
+// A body without end is refused before it is read, and the agent goes on.
+func TestABodyOfAGibibyteIsRefused(t *testing.T) {
+	path := serve(t, &agent{}).path
+	body := &endless{left: 1 << 30}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://agent/v1/requests", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := to(path).Do(request); err == nil { // else it was cut off while it wrote
+		if answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("the answer is %s", answer.Status)
+		}
+		_ = answer.Body.Close()
+	}
+	if taken := body.taken.Load(); taken > 64<<20 {
+		t.Errorf("%d bytes were taken", taken)
+	}
+	if _, err := control.Dial(path).Status(t.Context()); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}
+
+// A client that doesn't end its header is cut off, and keeps nobody waiting.
+func TestASlowClientIsCutOff(t *testing.T) {
+	t.Parallel()
+	path := serve(t, &agent{}).path
+	slow, err := new(net.Dialer).DialContext(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	if _, err := io.WriteString(slow, "POST /v1/requests HTTP/1.1\r\nHost: a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Dial(path).Status(t.Context()); err != nil {
+		t.Errorf("beside it: %v", err)
+	}
+	if _, err := io.ReadAll(slow); err != nil { // until the agent hangs up
+		t.Errorf("the slow client: %v", err)
 	}
 }
