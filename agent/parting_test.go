@@ -115,3 +115,31 @@ func TestOnRemoveOfARenamedSlot(t *testing.T) {
 		}
 	})
 }
+
+// What a look at an older declaration found doesn't count once another is in force:
+// the slot may be declared again.
+func TestPartingByTheDeclarationInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneStore, twoSlots)
+		w.edit("defaults:", "defaults:\n  on_remove: retire")
+		a := w.agent()
+		if _, err := a.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.edit("accounts:\n"+pipeline+gate, "accounts:\n"+pipeline)
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		without := a.current()
+		w.edit("accounts:\n"+pipeline, "accounts:\n"+pipeline+gate)
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.findPartingFrom(t.Context(), without); err != nil {
+			t.Fatal(err)
+		}
+		if left := a.leavingSlots(); len(left) != 0 {
+			t.Errorf("%q are retired, and they are declared", left)
+		}
+	})
+}

@@ -127,8 +127,11 @@ func (a *Agent) findLeaving(ctx context.Context) error {
 // findParting finds the slots that left the declaration, at a start and after a
 // reload: those that are to be retired are worked at, the others are told of while
 // a token of theirs may live.
-func (a *Agent) findParting(ctx context.Context) error {
-	d := a.current()
+func (a *Agent) findParting(ctx context.Context) error { return a.findPartingFrom(ctx, a.current()) }
+
+// findPartingFrom is findParting for those that a declaration lacks. When another
+// one has come into force meanwhile, who brought that in finds them.
+func (a *Agent) findPartingFrom(ctx context.Context, d *declared) error {
 	parting := map[string]bool{}
 	for rec, err := range a.journal.Slots(ctx) {
 		_, declared := d.slots[rec.Slot]
@@ -146,7 +149,9 @@ func (a *Agent) findParting(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.parting = parting
+	if a.declared == d {
+		a.parting = parting
+	}
 	return nil
 }
 

@@ -53,10 +53,6 @@ type Notice struct {
 }
 
 const (
-	// credentialSoon is how long before its end the agent's own credential is
-	// told of: the vendor advises to renew a token 30 days before
-	// (qualytics-api.md, "What the vendor recommends").
-	credentialSoon = 30 * rotation.Day
 	// tokenSoon is that of a token that the agent replaces itself, long before:
 	// a twentieth of its life, and this at most.
 	tokenSoon = 14 * rotation.Day
@@ -73,9 +69,8 @@ func standing(doc report.Document) []Notice {
 		n.about = key(n.Event, strings.Join(n.Slots, " "), n.Backend, n.Path, n.Reason, n.about)
 		all = append(all, n)
 	}
-	if at := doc.CredentialExpiresAt; at != nil && at.Sub(doc.Now) < credentialSoon {
-		add(Notice{Event: Expiring, about: "own", Text: fmt.Sprintf("The agent's own credential for Qualytics ends %s (%s). "+
-			"Put a new one where qualytics.credential says; without one nothing is rotated.", report.Relative(at, doc.Now), day(at))})
+	if text := doc.CredentialEnding(); text != "" {
+		add(Notice{Event: Expiring, about: "own", Text: text + ". Without one nothing is rotated."})
 	}
 	for _, s := range doc.Slots {
 		slotStanding(s, doc.Now, add)

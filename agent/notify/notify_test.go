@@ -32,10 +32,13 @@ type stage struct {
 	// slots, credential and broken are what the status tells.
 	slots      []rotation.Status
 	credential time.Duration
-	broken     error
-	looks      int
-	got        []notify.Notice
-	counts     map[string]int
+	// own is the slot that keeps it, where the agent rotates it itself: it is
+	// late a day before its end.
+	own    string
+	broken error
+	looks  int
+	got    []notify.Notice
+	counts map[string]int
 	// answer is what sending ends with.
 	answer error
 }
@@ -71,6 +74,10 @@ func (s *stage) status(context.Context) (report.Document, error) {
 	if s.credential != 0 {
 		end := doc.Now.Add(s.credential)
 		doc.CredentialExpiresAt = &end
+		if s.own != "" {
+			warn := end.Add(-rotation.Day)
+			doc.Credential = &report.Credential{Slot: s.own, WarnAt: &warn}
+		}
 	}
 	return doc, s.broken
 }
@@ -171,7 +178,7 @@ func TestWhatIsTold(t *testing.T) {
 		s.want("Token 100 (generation 5) of a@service/t ends in 9d (2000-01-10) and isn't replaced yet: so many tokens of the slot live")
 		s.with(func() { s.credential = 12*rotation.Day + time.Second })
 		s.stands()
-		s.want("The agent's own credential for Qualytics ends in 12d (2000-01-13). Put a new one where qualytics.credential says")
+		s.want("the agent's own credential expires in 12d: put a new one in its place. Without one nothing is rotated.")
 		s.stands(rotation.Status{Slot: slot, Emergency: &rotation.EmergencyReport{TakenUpAt: at(-5 * time.Minute), Alive: []rotation.AliveToken{{}}, Targets: []rotation.EmergencyTarget{{}, {Delivered: true}}}})
 		s.want("An emergency of a@service/t is still under way. Tokens revoked: 0, alive: 1; targets without the new token: 1. See: handover explain a@service/t")
 		s.Event(rotation.Event{Act: rotation.ActEmergency, Slot: slot, Actor: "uid 1000", Reason: rotation.Leaked, At: time.Now()})
@@ -265,7 +272,20 @@ func TestEventsAreChosen(t *testing.T) {
 	play(t, notify.Receiver{Name: "ops", Every: time.Hour, Events: []notify.Event{notify.Expiring}}, func(s *stage) {
 		s.with(func() { s.credential = rotation.Day })
 		s.stands(blocked())
-		s.want("The agent's own credential")
+		s.want("the agent's own credential")
+	})
+}
+
+// TestTheAgentsOwnRotationIsTrusted: of a credential that it rotates itself nobody
+// is told before that is late.
+func TestTheAgentsOwnRotationIsTrusted(t *testing.T) {
+	play(t, notify.Receiver{}, func(s *stage) {
+		s.with(func() { s.own, s.credential = "admin@service/own", 2*rotation.Day })
+		s.stands()
+		s.want()
+		s.with(func() { s.credential = rotation.Day - time.Minute })
+		s.stands()
+		s.want("the agent should have replaced it; see: handover explain admin@service/own")
 	})
 }
 

@@ -89,26 +89,37 @@ func (d Document) agentProblems() []Problem {
 	return append(list, d.credentialProblems()...)
 }
 
+// CredentialEnding says that the agent's own credential ends soon, or has ended,
+// and what to do; "" while there is time.
+func (d Document) CredentialEnding() string {
+	at := d.CredentialExpiresAt
+	if at == nil {
+		return ""
+	}
+	warn, verb, remedy := at.Add(-CredentialWarning), "expires", "put a new one in its place"
+	if d.Credential != nil && d.Credential.WarnAt != nil {
+		warn = *d.Credential.WarnAt
+	}
+	if !d.Now.After(warn) {
+		return ""
+	}
+	if !at.After(d.Now) {
+		verb = "expired"
+	}
+	if d.Credential != nil && d.Credential.Slot != "" {
+		remedy = "the agent should have replaced it; see: handover explain " + d.Credential.Slot
+	}
+	return fmt.Sprintf("the agent's own credential %s %s: %s", verb, Relative(at, d.Now), remedy)
+}
+
 func (d Document) credentialProblems() []Problem {
 	var list []Problem
-	own, remedy := d.Credential, "put a new one in its place"
+	if text := d.CredentialEnding(); text != "" {
+		list = append(list, Problem{Text: text})
+	}
+	own := d.Credential
 	if own == nil {
-		own = &Credential{}
-	}
-	if own.Slot != "" {
-		remedy = "the agent should have replaced it; see: handover explain " + own.Slot
-	}
-	if at := d.CredentialExpiresAt; at != nil {
-		warn, verb := at.Add(-CredentialWarning), "expires"
-		if own.WarnAt != nil {
-			warn = *own.WarnAt
-		}
-		if !at.After(d.Now) {
-			verb = "expired"
-		}
-		if d.Now.After(warn) {
-			list = append(list, Problem{Text: fmt.Sprintf("the agent's own credential %s %s: %s", verb, Relative(at, d.Now), remedy)})
-		}
+		return list
 	}
 	switch {
 	case own.Error == "":

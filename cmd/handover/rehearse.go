@@ -127,6 +127,9 @@ func (a *app) strike(ctx context.Context, running *agent.Agent, slot string) (al
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	e, err := a.playOne(ctx, order{kind: rotation.RequestRevoke, reason: "the rehearsal is over"}, running, slot)
+	if err == nil && !e.Over && len(e.Alive) == 0 {
+		err = errors.New("it isn't known whether its tokens are revoked")
+	}
 	return len(e.Alive), err
 }
 
